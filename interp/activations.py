@@ -1,0 +1,278 @@
+"""Activations of finished clips, in one teacher-forced pass or while they are generated again.
+
+A transformer with a causal mask computes the same thing at a step whether the later steps are there or not.
+So the activations of a generation need not be caught while it runs: its finished tokens, interleaved by the
+delay pattern, go through the model once, and every step is seen in that single call.  The streaming way
+hooks the real generation, step by step.  Both give the same numbers (``tests/interp/test_activations.py``).
+
+Sequence step s carries frame s - 1 - q of codebook q (delays 0, 1, 2, ...).  The first steps and the last
+few hold special tokens in some codebook; *clean* steps hold none, and only these are kept by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from tqdm import tqdm
+
+from .errors import InterpError, check_list, unknown
+from .generation import Generation, sample_tokens
+from .hooks import Pass, running
+from .sites import Site, expand_sites
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Activations(Mapping):
+    """Captured tensors by site name.
+
+    A value is [clip, step, width]; with ``rows="both"`` it is [2, clip, step, width], conditional rows first.
+
+    Attributes
+    ----------
+    tensors : dict of str to torch.Tensor
+        In the model's own precision.
+    seconds : torch.Tensor
+        [step], float64. At a step the model has heard this much of the clip, and predicts what comes next.
+    prompts : list of (str or None)
+        Text of each clip.
+    rows : str
+        "cond", "null" or "both".
+    model : str
+        Name of the model.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    seconds: torch.Tensor
+    prompts: list[str | None]
+    rows: str
+    model: str
+
+    def __getitem__(self, site: str) -> torch.Tensor:
+        if site not in self.tensors:
+            raise unknown("captured site", site, self.tensors)
+        return self.tensors[site]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def pooled(self, site: str) -> torch.Tensor:
+        """Mean over steps in float32: [clip, width] (or [2, clip, width])."""
+        return self[site].float().mean(-2)
+
+    def __repr__(self) -> str:
+        first = next(iter(self.tensors))
+        return f"Activations({list(self.tensors)}, {first}: {list(self[first].shape)}, rows={self.rows!r})"
+
+
+@torch.no_grad()
+def capture(
+    model: Model,
+    clips: Generation | Sequence[str | Path],
+    layers: Sequence[int] | None = None,
+    sites: Sequence[str] = ("resid",),
+    rows: str = "cond",
+    streaming: bool = False,
+    store_on_cpu: bool = True,
+    steps: str = "clean",
+    seconds: float | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Activations:
+    """Capture activations of clips at the sites asked for.
+
+    Parameters
+    ----------
+    clips : Generation or list of paths
+        A generation, or audio files, which are encoded and heard with the null prompt.
+    layers : list of int, optional
+        Blocks for the kinds in ``sites``; None means all.
+    sites : list of str
+        Kinds ("resid", "attn", "cross", "mlp", "head", "cross_head") or full names, see :mod:`interp.sites`.
+    rows : str
+        "cond": as conditioned by the prompt. "null": as in the unconditional half of classifier-free
+        guidance. "both": the two stacked on a first axis of their own.
+    streaming : bool
+        Generate the clips again with hooks in place, rather than one pass over the finished tokens.
+    store_on_cpu : bool
+        Move what was captured to the CPU after every batch.
+    steps : str
+        "clean", or "all": also the first and last few, which hold special tokens.
+    seconds : float, optional
+        For audio files: how much of each to take.
+    batch_size : int, optional
+        Clips in a teacher-forced pass; None takes that of the generation.
+
+    Raises
+    ------
+    InterpError
+        For an unknown site, layer or rows; clips longer than one window of the model; a streaming capture of
+        clips that cannot be drawn again, or come out differently; activations that are not finite.
+    """
+    if rows not in ("cond", "null", "both"):
+        raise unknown("rows", rows, ("cond", "null", "both"))
+    if steps not in ("clean", "all"):
+        raise unknown("steps", steps, ("clean", "all"))
+    chosen = expand_sites(model, sites, layers)
+    if not isinstance(clips, Generation):
+        from .audio import encode
+
+        clips = encode(model, check_list(clips, "audio files"), seconds)
+    n_steps = clips.tokens.shape[-1] + max(model.delays)
+    _check_fits(model, clips)
+    keep = slice(max(model.delays) + 1, clips.tokens.shape[-1] + 1) if steps == "clean" else slice(0, n_steps)
+    recorder = Recorder(model, chosen, rows, n_steps, keep, store_on_cpu)
+    if streaming:
+        _replay(model, clips, recorder, progress)
+    else:
+        _teacher_force(model, clips, recorder, batch_size or clips.batch_size, progress)
+    times = torch.arange(n_steps, dtype=torch.float64)[keep] / model.frame_rate
+    return Activations(recorder.result(), times, list(clips.prompts), rows, model.name)
+
+
+class Recorder:
+    """Hooks that write what they see into buffers made beforehand, one per site and batch."""
+
+    def __init__(
+        self, model: Model, sites: list[Site], rows: str, n_steps: int, keep: slice, store_on_cpu: bool
+    ) -> None:
+        self.model, self.sites, self.n_steps, self.keep = model, sites, n_steps, keep
+        self.groups = ("cond", "null") if rows == "both" else (rows,)
+        self.stacked, self.store_on_cpu = rows == "both", store_on_cpu
+        self.buffers: dict[str, torch.Tensor] = {}  # of the batch under way, [group, clip, step, width]
+        self.parts: dict[str, list[tuple[list[int], torch.Tensor]]] = {site.name: [] for site in sites}
+
+    def __enter__(self) -> Recorder:
+        with ExitStack() as stack:
+            for site in self.sites:
+                stack.callback(site.attach(self._writer(site)).remove)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def _writer(self, site: Site):
+        name, columns, where_to = site.name, site.columns, {g: i for i, g in enumerate(self.groups)}
+
+        def write(tensor: torch.Tensor) -> None:
+            layout = self.model.current_pass
+            buffer = self.buffers.get(name)
+            if buffer is None:
+                shape = (len(where_to), layout.clips, self.n_steps, site.width)
+                buffer = self.buffers[name] = tensor.new_empty(shape)
+            for group, where in layout.groups():
+                if group in where_to:
+                    part = tensor[where, :, columns]
+                    buffer[where_to[group], :, layout.start : layout.start + layout.length] = part
+
+        return write
+
+    def finish_batch(self, layout: Pass, clips: list[int] | None = None) -> None:
+        """Set the batch's buffers aside; ``clips`` are its indices in the whole, by default consecutive."""
+        clips = clips or list(range(layout.first_clip, layout.first_clip + layout.clips))
+        for name, buffer in self.buffers.items():
+            kept = buffer[:, :, self.keep]
+            if not torch.isfinite(kept).all():
+                raise InterpError(
+                    f"Activations at {name} of {self.model.name} are not finite (NaN or infinite)."
+                )
+            self.parts[name].append((clips, kept.cpu() if self.store_on_cpu else kept))
+        self.buffers.clear()
+
+    def result(self) -> dict[str, torch.Tensor]:
+        """All batches together, clips in their order, by site."""
+        whole = {}
+        for name, parts in self.parts.items():
+            order = torch.tensor([i for clips, _ in parts for i in clips])
+            joined = torch.cat([part for _, part in parts], dim=1)
+            if not torch.equal(order, torch.arange(len(order))):
+                joined = joined[:, order.argsort()]
+            whole[name] = joined if self.stacked else joined[0]
+            parts.clear()  # a large capture must not be held twice
+        return whole
+
+
+def _check_fits(model: Model, clips: Generation) -> None:
+    frames, longest = clips.tokens.shape[-1], int(model.max_seconds * model.frame_rate)
+    if clips.tokens.shape[1] != model.n_codebooks or int(clips.tokens.max()) > model.special_token:
+        raise InterpError(
+            f"These tokens are not {model.name}'s: its codec has {model.n_codebooks} codebooks of "
+            f"{model.cardinality}."
+        )
+    if frames > longest:
+        raise InterpError(
+            f"The clips have {frames / model.frame_rate:g} s, and {model.name} sees {model.max_seconds:g} s at a "
+            "time; capture shorter clips."
+        )
+    if frames <= max(model.delays):
+        raise InterpError(f"The clips have {frames} frames; a clean step needs {max(model.delays) + 1}.")
+
+
+def _replay(model: Model, clips: Generation, recorder: Recorder, progress: bool) -> None:
+    """Generate again with hooks, and make sure that the same tokens come out."""
+    if not clips.whole:
+        raise InterpError(
+            "A selection of clips or encoded audio cannot be generated again; use streaming=False."
+        )
+    with recorder:
+        tokens = sample_tokens(model, clips, progress, after_batch=recorder.finish_batch)
+    if not torch.equal(tokens, clips.tokens):
+        raise InterpError(
+            f"Generating again with seed {clips.seed} gave other tokens: this is another model, device or package "
+            "version than the one that made these clips."
+        )
+
+
+def _teacher_force(
+    model: Model, clips: Generation, recorder: Recorder, batch_size: int, progress: bool
+) -> None:
+    """One pass per batch over the finished tokens."""
+    by_length: dict[int, list[int]] = {}  # clips whose text was padded alike can share a pass
+    for clip, length in enumerate(clips.text_steps):
+        by_length.setdefault(length, []).append(clip)
+    batches = [
+        (length, members[i : i + batch_size])
+        for length, members in by_length.items()
+        for i in range(0, len(members), batch_size)
+    ]
+    with recorder:
+        for length, members in tqdm(batches, desc="capture", disable=not progress, leave=False):
+            sequence = interleave(model, clips.tokens[members].to(model.device))
+            # Null rows may be padded to any length: all positions of a null text are zeros alike, and attention
+            # over equal keys gives the same whatever their number.
+            prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
+            texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
+            condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
+            layout = Pass(len(members), (recorder.groups,))
+            with running(model, layout), model.musicgen.autocast:
+                model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
+            recorder.finish_batch(layout, members)
+
+
+def interleave(model: Model, tokens: torch.Tensor) -> torch.Tensor:
+    """The input of every call of a generation, [clip, codebook, step], from tokens [clip, codebook, frame]."""
+    pattern = model.lm.pattern_provider.get_pattern(tokens.shape[-1])
+    sequence, _, _ = pattern.build_pattern_sequence(tokens, model.special_token)
+    return sequence[..., :-1]  # the last step is drawn but never put in again
+
+
+def text_condition(model: Model, prompts: list[str | None], length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Text as cross-attention sees it, padded to ``length`` tokens: values [clip, length, d_model], mask."""
+    values, mask = model.text_encoder(model.text_encoder.tokenize(prompts))
+    missing = length - values.shape[1]
+    if missing < 0:
+        raise InterpError(
+            f"A prompt has {values.shape[1]} text tokens, more than the {length} that were recorded."
+        )
+    return torch.nn.functional.pad(values, (0, 0, 0, missing)), torch.nn.functional.pad(mask, (0, missing))
