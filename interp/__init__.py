@@ -20,7 +20,7 @@ _WHERE = {
     "load": "loading",
     "plugins": "loading",
 }
-__all__ = sorted(_WHERE)
+__all__ = [*_WHERE]
 
 
 def __getattr__(name: str):
@@ -32,4 +32,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from tqdm import tqdm
@@ -152,7 +152,7 @@ class Recorder:
         self.buffers: dict[str, torch.Tensor] = {}  # of the batch under way, [group, clip, step, width]
         self.parts: dict[str, list[tuple[list[int], torch.Tensor]]] = {site.name: [] for site in sites}
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         with ExitStack() as stack:
             for site in self.sites:
                 stack.callback(site.attach(self._writer(site)).remove)
@@ -212,8 +212,8 @@ def _check_fits(model: Model, clips: Generation) -> None:
         )
     if frames > longest:
         raise InterpError(
-            f"The clips have {frames / model.frame_rate:g} s, and {model.name} sees {model.max_seconds:g} s at a "
-            "time; capture shorter clips."
+            f"The clips have {frames / model.frame_rate:g} s, and {model.name} sees {model.max_seconds:g} s "
+            "at a time; capture shorter clips."
         )
     if frames <= max(model.delays):
         raise InterpError(f"The clips have {frames} frames; a clean step needs {max(model.delays) + 1}.")
@@ -229,8 +229,8 @@ def _replay(model: Model, clips: Generation, recorder: Recorder, progress: bool)
         tokens = sample_tokens(model, clips, progress, after_batch=recorder.finish_batch)
     if not torch.equal(tokens, clips.tokens):
         raise InterpError(
-            f"Generating again with seed {clips.seed} gave other tokens: this is another model, device or package "
-            "version than the one that made these clips."
+            f"Generating again with seed {clips.seed} gave other tokens: this is another model, device or "
+            "package version than the one that made these clips."
         )
 
 
@@ -249,8 +249,8 @@ def _teacher_force(
     with recorder:
         for length, members in tqdm(batches, desc="capture", disable=not progress, leave=False):
             sequence = interleave(model, clips.tokens[members].to(model.device))
-            # Null rows may be padded to any length: all positions of a null text are zeros alike, and attention
-            # over equal keys gives the same whatever their number.
+            # Null rows may be padded to any length: all positions of a null text are zeros alike, and
+            # attention over equal keys gives the same whatever their number.
             prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
             texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
             condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
@@ -261,7 +261,7 @@ def _teacher_force(
 
 
 def interleave(model: Model, tokens: torch.Tensor) -> torch.Tensor:
-    """The input of every call of a generation, [clip, codebook, step], from tokens [clip, codebook, frame]."""
+    """What goes into the calls of a generation, [clip, codebook, step], from [clip, codebook, frame]."""
     pattern = model.lm.pattern_provider.get_pattern(tokens.shape[-1])
     sequence, _, _ = pattern.build_pattern_sequence(tokens, model.special_token)
     return sequence[..., :-1]  # the last step is drawn but never put in again

@@ -21,7 +21,7 @@ def read_waveform(path: str | Path, sample_rate: int, channels: int = 1) -> torc
     Raises
     ------
     InterpError
-        If the file is missing, not audio (WAV, FLAC, OGG, MP3, AIFF), empty, or has values that are not finite.
+        If the file is missing, not audio (WAV, FLAC, OGG, MP3, AIFF), empty, or holds NaN or infinity.
     """
     import soundfile
     from audiocraft.data.audio_utils import convert_audio
@@ -69,14 +69,14 @@ def read_waveforms(
     if len(lengths) > 1:
         shortest, longest = lengths[0] / sample_rate, lengths[-1] / sample_rate
         raise InterpError(
-            f"The files last from {shortest:.2f} to {longest:.2f} s; give seconds={shortest:.2f} or less to cut them."
+            f"The files last from {shortest:.2f} to {longest:.2f} s; give seconds={shortest:.2f} or less."
         )
     return torch.stack(waveforms)
 
 
 @torch.no_grad()
 def encode_waveforms(model: Model, waveforms: torch.Tensor, batch_size: int = 8) -> torch.Tensor:
-    """Tokens [clip, codebook, frame] (CPU) of waveforms [clip, channel, sample] at the model's sample rate."""
+    """Tokens [clip, codebook, frame] of waveforms [clip, channel, sample] at the model's sample rate."""
     parts = []
     for part in waveforms.split(batch_size):
         tokens, scale = model.codec.encode(part.to(model.device))

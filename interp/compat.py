@@ -9,9 +9,10 @@ nothing else:
    default.  Where the real package is missing or does not load, a stand-in with these three names takes its
    place.
 2. **torchaudio** from PyPI links CUDA libraries on Linux, so beside a CPU build of torch its import ends in
-   ``OSError: libc10_cuda.so``.  torchaudio supports running without its compiled extension (its loader returns
-   False when the library files are absent), and MusicGen needs only its pure-Python transforms.  Where the
-   extension cannot be used, torchaudio is told that the files are absent.  Nothing on disk is touched.
+   ``OSError: libc10_cuda.so``.  torchaudio supports running without its compiled extension (its loader
+   returns False when the library files are absent), and MusicGen needs only its pure-Python transforms.
+   Where the extension cannot be used, torchaudio is told that the files are absent.  Nothing on disk is
+   touched.
 3. **The attention backend** must be torch's when xformers is a stand-in.
 """
 
@@ -44,7 +45,7 @@ def xformers_is_stand_in() -> bool:
     return getattr(sys.modules.get("xformers"), "is_interp_stand_in", False)
 
 
-# --- torchaudio ----------------------------------------------------------------------------------------------
+# --- torchaudio ---
 
 
 def _prepare_torchaudio() -> None:
@@ -57,8 +58,8 @@ def _prepare_torchaudio() -> None:
     if _torchaudio_extension_works(root / "lib"):
         return
     # torchaudio/_extension/__init__.py asks its sibling utils.py to load "lib/_torchaudio*.so" and carries on
-    # without the extension when there is no such file.  utils.py has no imports from its own package, so it can
-    # be loaded ahead of it, with its library folder set to one that has no libraries.
+    # without the extension when there is no such file.  utils.py imports nothing from its own package, so it
+    # can be loaded ahead of it, with its library folder set to one that has no libraries.
     name = "torchaudio._extension.utils"
     utils_spec = importlib.util.spec_from_file_location(name, root / "_extension" / "utils.py")
     utils = importlib.util.module_from_spec(utils_spec)
@@ -87,7 +88,7 @@ def _torchaudio_extension_works(lib_dir: Path) -> bool:
     return built_for // 1000 == int(major) and built_for % 1000 // 10 == int(minor)
 
 
-# --- xformers ------------------------------------------------------------------------------------------------
+# --- xformers ---
 
 
 def _prepare_xformers() -> None:

@@ -222,11 +222,7 @@ def sample_tokens(
         for first in range(0, len(plan), plan.batch_size):
             batch = plan.prompts[first : first + plan.batch_size]
             prefix = plan.tokens[first : first + len(batch), :, : plan.prompt_frames].to(model.device)
-            model.musicgen.set_custom_progress_callback(
-                lambda done, total, first=first, size=len(batch): bar.update(
-                    max(0.0, (first + size * min(1.0, done / total)) / len(plan) - bar.n)
-                )
-            )
+            model.musicgen.set_custom_progress_callback(_advance(bar, first, len(batch), len(plan)))
             attributes, _ = model.musicgen._prepare_tokens_and_attributes(batch, None)
             with running(model, Pass(len(batch), groups, first_clip=first)) as layout:
                 tokens = model.musicgen._generate_tokens(
@@ -253,6 +249,11 @@ def text_length(model: Model, prompts: list[str | None], two_step_cfg: bool = Fa
     return model.text_encoder.tokenize([*prompts, *nulls])["input_ids"].shape[1]
 
 
+def _advance(bar: tqdm, first: int, size: int, total: int) -> Callable[[int, int], None]:
+    """A callback that moves ``bar`` (0 to 1) within the share of one batch."""
+    return lambda done, steps: bar.update(max(0.0, (first + size * min(1.0, done / steps)) / total - bar.n))
+
+
 def _batches(items: list, size: int) -> Iterator[list]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
@@ -267,13 +268,13 @@ def _encode_prompt(model: Model, audio_prompt, clips: int, frames: int) -> torch
         audio_prompt = read_waveforms(audio_prompt, model.sample_rate, model.channels)
     if audio_prompt.dim() != 3 or audio_prompt.shape[0] != clips:
         raise InterpError(
-            f"audio_prompt has shape {tuple(audio_prompt.shape)}; it must be [clip, channel, sample] with {clips} "
-            "clips, one per prompt."
+            f"audio_prompt has shape {tuple(audio_prompt.shape)}; it must be [clip, channel, sample] "
+            f"with {clips} clips, one per prompt."
         )
     tokens = encode_waveforms(model, audio_prompt)
     if tokens.shape[-1] >= frames:
         raise InterpError(
-            f"The audio prompt has {tokens.shape[-1]} frames and the clip {frames}: give more seconds or less audio."
+            f"The audio prompt has {tokens.shape[-1]} frames and the clip {frames}: give more seconds."
         )
     return tokens
 

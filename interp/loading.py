@@ -12,7 +12,6 @@ from . import compat
 from .errors import InterpError, unknown
 
 if TYPE_CHECKING:
-    import torch
     from audiocraft.models import MusicGen
 
     from .model import Model
@@ -172,7 +171,7 @@ def _from_hub(name: str, device: str) -> MusicGen:
         return MusicGen.get_pretrained(name, device=device)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise InterpError(
-            f"Cannot get {name}: it is not in the local cache and the hub did not give it; check the name and the "
+            f"Cannot get {name}: it is not in the local cache and the hub did not give it; check name and "
             f"network, or use a local model ({', '.join(plugins()) or 'a directory'})."
         ) from error
 

@@ -177,4 +177,5 @@ class Model:
         return generate(self, prompts, seconds=seconds, seed=seed, **options)
 
     def __repr__(self) -> str:
-        return f"Model({self.name}: {self.n_layers} layers, d_model {self.d_model}, {self.n_parameters:,} parameters)"
+        size = f"{self.n_layers} layers, d_model {self.d_model}, {self.n_parameters:,} parameters"
+        return f"Model({self.name}: {size})"

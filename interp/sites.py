@@ -60,7 +60,7 @@ class Site:
     width: int
 
     def attach(self, see: Callable[[torch.Tensor], torch.Tensor | None]):
-        """Call ``see`` on the whole tensor at every pass; what it returns, unless None, replaces the tensor."""
+        """Call ``see`` on the whole tensor at every pass; what it returns, unless None, replaces it."""
         if self.reads_input:
 
             def on_input(module, args):

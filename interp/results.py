@@ -1,0 +1,314 @@
+"""What a notebook leaves: numbers, figures and sounds, each under a name.
+
+A notebook calls :func:`number`, :func:`figure` and :func:`audio`.  Each of them shows the thing in the notebook and
+writes it into the run's folder at once::
+
+    results.json      every number, figure and audio item, by name
+    figures/*.png     one file a figure
+    audio/*           one file a sound, named after the hash of its content
+    sources.json      which source files the run had loaded (written by :func:`finish`)
+
+The report builder names the folder in the environment variable ``INTERP_RUN_DIR`` and calls :func:`finish` after
+the last cell.  A notebook that is run by hand needs neither: its folder is ``build/by-hand/<notebook>``, and
+sounds are then embedded, so that the notebook plays wherever it lies.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InterpError
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN_DIR = "INTERP_RUN_DIR"
+KINDS = ("numbers", "figures", "audio")
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
+_written: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound on disk; as the last value of a cell it shows itself as a player.
+
+    Attributes
+    ----------
+    file : path relative to the run's folder.
+    seconds, sample_rate, peak : length, rate in Hz and largest absolute sample of the raw waveform.
+    caption : what it is and what to listen for; plain text.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    seconds: float
+    sample_rate: int
+    peak: float
+    caption: str
+
+    def _repr_html_(self) -> str:
+        source = self.file if RUN_DIR in os.environ else _data_uri(run_dir() / self.file)
+        caption = html.escape(self.caption)
+        return (
+            f'<figure class="audio"><audio controls preload="none" src="{source}" aria-label="{caption}"></audio>'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+
+
+def run_dir() -> Path:
+    """The folder into which this run writes; made when it is not there."""
+    named = os.environ.get(RUN_DIR)
+    if named:
+        folder = Path(named)
+    else:
+        notebook = Path(os.environ.get("JPY_SESSION_NAME", "notebook")).stem  # JupyterLab tells; papermill not
+        folder = ROOT / "build" / "by-hand" / notebook
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def number(
+    name: str,
+    value: float,
+    *,
+    unit: str = "",
+    n: int | None = None,
+    interval: tuple[float, float] | None = None,
+    note: str = "",
+) -> float:
+    """Record a number, and glue it so that pages can quote it.
+
+    Parameters
+    ----------
+    name : lower-case letters, digits, ``_ . -``.
+    value : finite; numpy and torch scalars become plain numbers.
+    unit : unit of ``value``; empty for a pure number.
+    n : how many independent units (clips, prompts) it stands on.
+    interval : lower and upper end of its 95 % interval, in ``unit``.
+    note : how it was measured, in a few words.
+
+    Returns
+    -------
+    float
+        The plain number.  Pages quote it with ``{glue:text}`` under ``name``; where given, ``name.low``,
+        ``name.high`` and ``name.n`` are glued too.
+
+    Raises
+    ------
+    InterpError
+        If the name is malformed or was used for something else, or a value is not finite.
+    """
+    plain = _finite(value, name)
+    record: dict[str, Any] = {"value": plain, "unit": unit, "n": None if n is None else int(n)}
+    record["interval"] = None
+    glued = {name: plain}
+    if n is not None:
+        glued[f"{name}.n"] = int(n)
+    if interval is not None:
+        low, high = (_finite(end, f"the interval of {name}") for end in interval)
+        if low > high:
+            raise InterpError(f"The interval of {name} is upside down: {low} > {high}; give (low, high).")
+        record["interval"] = [low, high]
+        glued |= {f"{name}.low": low, f"{name}.high": high}
+    record["note"] = note
+    _keep("numbers", name, record)
+    for key, item in glued.items():
+        _glue(key, item)
+    return plain
+
+
+def figure(name: str, fig: Any, *, caption: str, alt: str, dpi: int = 144) -> Path:
+    """Save a matplotlib figure as PNG, show it, and close it.
+
+    Parameters
+    ----------
+    fig : ``matplotlib.figure.Figure``.
+    caption : what the figure shows; MyST text, printed under it in the book.
+    alt : the same for someone who cannot see it; plain text on one line.
+    dpi : dots per inch of the file.
+
+    Raises
+    ------
+    InterpError
+        If caption or alternative text is empty.
+    """
+    for what, text in (("caption", caption), ("alternative text", alt)):
+        if not text.strip():
+            raise InterpError(f"Figure {name!r} has no {what}; every figure needs one.")
+    buffer = io.BytesIO()
+    # Without the software's name and version the same figure is the same file.
+    fig.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    file = f"figures/{name}.png"
+    _keep("figures", name, {"file": file, "caption": _one_line(caption), "alt": _one_line(alt)})
+    path = run_dir() / file
+    _write(path, buffer.getvalue())
+    import matplotlib.pyplot as plt
+
+    plt.close(fig)
+    _show({"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}, {"figure": name})
+    return path
+
+
+def audio(name: str, waveform: Any, sample_rate: int, *, caption: str, show: bool = True) -> Sound:
+    """Write a waveform as it is, at its own level, and show a player.
+
+    Parameters
+    ----------
+    waveform : array or tensor ``[samples]`` or ``[channels, samples]``, floats.
+    sample_rate : Hz.
+    caption : what it is and what to listen for.
+    show : False to show it later, for instance with :func:`gallery`.
+
+    Notes
+    -----
+    16-bit FLAC while no sample exceeds 1 in absolute value, else a WAV of 32-bit floats: a sound is neither
+    normalised nor clipped, since its level is a cue.
+    """
+    import numpy as np
+    import soundfile
+
+    if hasattr(waveform, "detach"):
+        waveform = waveform.detach().cpu().float().numpy()
+    samples = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
+    if samples.ndim != 2 or not samples.size or samples.shape[0] > samples.shape[1]:
+        raise InterpError(f"Audio {name!r} has shape {list(np.shape(waveform))}; want [samples] or [channels, samples].")
+    if not np.isfinite(samples).all():
+        raise InterpError(f"Audio {name!r} holds samples that are not finite numbers.")
+    peak = float(np.abs(samples).max())
+    # 16-bit full scale is 1 − 2⁻¹⁵: a sample of exactly 1 is off by one step, inaudibly.
+    kind, subtype = ("FLAC", "PCM_16") if peak <= 1 else ("WAV", "FLOAT")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples.T, int(sample_rate), format=kind, subtype=subtype)
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    sound = Sound(
+        name=name,
+        file=f"audio/{digest[:20]}.{kind.lower()}",
+        sha256=digest,
+        seconds=samples.shape[1] / int(sample_rate),
+        sample_rate=int(sample_rate),
+        peak=peak,
+        caption=_one_line(caption),
+    )
+    _keep("audio", name, asdict(sound))
+    _write(run_dir() / sound.file, content)
+    if show:
+        gallery([sound])
+    return sound
+
+
+def gallery(sounds: Iterable[Sound]) -> None:
+    """Show several sounds as a grid of players."""
+    players = "".join(sound._repr_html_() for sound in sounds)
+    _show({"text/html": f'<div class="audio-gallery">{players}</div>', "text/plain": "audio"}, {})
+
+
+def finish() -> None:
+    """Write down which project sources this process has loaded, and on what it ran.
+
+    The report builder calls this after a notebook's last cell: the list becomes part of the run's key, so that
+    modules found through entry points count as well.
+    """
+    started = _process_start()
+    modules: dict[str, str] = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not file or not file.endswith(".py"):
+            continue
+        path = Path(file).resolve()
+        if not path.is_relative_to(ROOT) or path.relative_to(ROOT).parts[0].startswith((".", "build")):
+            continue
+        # A file that changed under a running notebook may have been read before or after the change, so it gets a
+        # mark that equals no hash and makes the run stale.
+        changed = path.stat().st_mtime > started
+        digest = "changed during the run" if changed else hashlib.sha256(path.read_bytes()).hexdigest()
+        modules[path.relative_to(ROOT).as_posix()] = digest
+    sources = {"modules": dict(sorted(modules.items())), "devices": _devices()}
+    _write_json(run_dir() / "sources.json", sources)
+    _save()
+
+
+def _keep(kind: str, name: str, record: dict[str, Any]) -> None:
+    if not _NAME.fullmatch(name):
+        raise InterpError(f"{name!r} is no name for a result; use lower-case letters, digits and _ . - inside.")
+    taken = [other for other in KINDS if other != kind and name in _written[other]]
+    if taken:
+        raise InterpError(f"The name {name!r} is taken in this run's {taken[0]}; choose another.")
+    _written[kind][name] = record
+    _save()
+
+
+def _save() -> None:
+    _write_json(run_dir() / "results.json", {"schema": 1, **_written})
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _write(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _finite(value: Any, what: str) -> float | int:
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not math.isfinite(plain):
+        raise InterpError(f"{what} must be a finite number, not {plain!r}.")
+    return plain
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:audio/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
+def _glue(name: str, value: float) -> None:
+    if _in_notebook():  # outside a notebook there is nothing to glue to
+        from myst_nb import glue
+
+        glue(name, value, display=False)
+
+
+def _show(data: dict[str, str], mark: dict[str, str]) -> None:
+    if _in_notebook():
+        from IPython.display import display
+
+        display(data, raw=True, metadata={"interp": mark} if mark else {})
+
+
+def _process_start() -> float:
+    import psutil
+
+    return psutil.Process().create_time()
+
+
+def _devices() -> list[str]:
+    """The accelerators that torch could have used in this process; empty when torch was not loaded or saw none."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return found + (["mps"] if torch.backends.mps.is_available() else [])
