@@ -25,6 +25,7 @@ def python_blocks(page: Path) -> list[str]:
     return [textwrap.dedent(block) for block in fences]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=lambda page: page.name)
 def test_code_on_pages_runs(page, t5_folder, tmp_path, monkeypatch):
     """All of a page's code, top to bottom, as a reader would type it, on a tiny model."""
