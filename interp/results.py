@@ -1,16 +1,16 @@
 """What a notebook leaves: numbers, figures and sounds, each under a name.
 
-A notebook calls :func:`number`, :func:`figure` and :func:`audio`.  Each of them shows the thing in the notebook and
-writes it into the run's folder at once::
+A notebook calls :func:`number`, :func:`figure` and :func:`audio`.  Each of them shows the thing in the
+notebook and writes it into the run's folder at once::
 
     results.json      every number, figure and audio item, by name
     figures/*.png     one file a figure
     audio/*           one file a sound, named after the hash of its content
     sources.json      which source files the run had loaded (written by :func:`finish`)
 
-The report builder names the folder in the environment variable ``INTERP_RUN_DIR`` and calls :func:`finish` after
-the last cell.  A notebook that is run by hand needs neither: its folder is ``build/by-hand/<notebook>``, and
-sounds are then embedded, so that the notebook plays wherever it lies.
+The report builder names the folder in the environment variable ``INTERP_RUN_DIR`` and calls :func:`finish`
+after the last cell.  A notebook that is run by hand needs neither: its folder is then
+``build/by-hand/<notebook>``, and sounds are embedded, so that it plays wherever it lies.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Sound:
         source = self.file if RUN_DIR in os.environ else _data_uri(run_dir() / self.file)
         caption = html.escape(self.caption)
         return (
-            f'<figure class="audio"><audio controls preload="none" src="{source}" aria-label="{caption}"></audio>'
-            f"<figcaption>{caption}</figcaption></figure>"
+            f'<figure class="audio"><audio controls preload="none" src="{source}" aria-label="{caption}">'
+            f"</audio><figcaption>{caption}</figcaption></figure>"
         )
 
 
@@ -73,7 +73,8 @@ def run_dir() -> Path:
     if named:
         folder = Path(named)
     else:
-        notebook = Path(os.environ.get("JPY_SESSION_NAME", "notebook")).stem  # JupyterLab tells; papermill not
+        # JupyterLab tells the notebook's name, papermill does not.
+        notebook = Path(os.environ.get("JPY_SESSION_NAME", "notebook")).stem
         folder = ROOT / "build" / "by-hand" / notebook
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -183,7 +184,8 @@ def audio(name: str, waveform: Any, sample_rate: int, *, caption: str, show: boo
         waveform = waveform.detach().cpu().float().numpy()
     samples = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
     if samples.ndim != 2 or not samples.size or samples.shape[0] > samples.shape[1]:
-        raise InterpError(f"Audio {name!r} has shape {list(np.shape(waveform))}; want [samples] or [channels, samples].")
+        shape = list(np.shape(waveform))
+        raise InterpError(f"Audio {name!r} has shape {shape}; want [samples] or [channels, samples].")
     if not np.isfinite(samples).all():
         raise InterpError(f"Audio {name!r} holds samples that are not finite numbers.")
     peak = float(np.abs(samples).max())
@@ -218,8 +220,8 @@ def gallery(sounds: Iterable[Sound]) -> None:
 def finish() -> None:
     """Write down which project sources this process has loaded, and on what it ran.
 
-    The report builder calls this after a notebook's last cell: the list becomes part of the run's key, so that
-    modules found through entry points count as well.
+    The report builder calls this after a notebook's last cell: the list becomes part of the run's key, so
+    that modules found through entry points count as well.
     """
     started = _process_start()
     modules: dict[str, str] = {}
@@ -230,7 +232,7 @@ def finish() -> None:
         path = Path(file).resolve()
         if not path.is_relative_to(ROOT) or path.relative_to(ROOT).parts[0].startswith((".", "build")):
             continue
-        # A file that changed under a running notebook may have been read before or after the change, so it gets a
+        # A file that changed under a running notebook may have been read before or after that, so it gets a
         # mark that equals no hash and makes the run stale.
         changed = path.stat().st_mtime > started
         digest = "changed during the run" if changed else hashlib.sha256(path.read_bytes()).hexdigest()
@@ -242,7 +244,7 @@ def finish() -> None:
 
 def _keep(kind: str, name: str, record: dict[str, Any]) -> None:
     if not _NAME.fullmatch(name):
-        raise InterpError(f"{name!r} is no name for a result; use lower-case letters, digits and _ . - inside.")
+        raise InterpError(f"{name!r} is no name for a result; use a-z and 0-9, with _ . - inside.")
     taken = [other for other in KINDS if other != kind and name in _written[other]]
     if taken:
         raise InterpError(f"The name {name!r} is taken in this run's {taken[0]}; choose another.")
@@ -306,7 +308,7 @@ def _process_start() -> float:
 
 
 def _devices() -> list[str]:
-    """The accelerators that torch could have used in this process; empty when torch was not loaded or saw none."""
+    """The accelerators that torch could have used; empty when torch was not loaded or saw none."""
     torch = sys.modules.get("torch")
     if torch is None:
         return []
