@@ -5,24 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 import interp
-from interp import compat
+import interp.compat
 
 VOCABULARY = "upbeat cheerful pop music melancholic sad piano ballad calm energetic happy a very slow".split()
 
 SMALL = dict(dim=32, num_heads=4, num_layers=3, card=64)  # the architecture of the tiny model
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-    compat.prepare()
-
-
 def write_t5(folder: Path, d_model: int = 24, layers: int = 2) -> Path:
     """Write a T5 encoder with a word tokenizer, as transformers saves them."""
+    interp.compat.prepare()  # transformers imports torchaudio
+    import torch
     from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
     pieces = ["<pad>", "</s>", "<unk>", "\u2581", *(f"\u2581{word}" for word in VOCABULARY)]
@@ -135,6 +130,9 @@ def codec_config(bins: int):
 
 def build_musicgen(t5: Path, seed: int = 0, **architecture):
     """A MusicGen with random weights."""
+    import torch
+
+    interp.compat.prepare()
     from audiocraft.models import MusicGen, builders
     from audiocraft.modules.conditioners import T5Conditioner
 
@@ -162,18 +160,25 @@ def t5_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(t5_folder) -> interp.Model:
-    """The tiny model, shared: tests must leave it as they found it."""
-    return interp.Model(build_musicgen(t5_folder), "tiny")
+def make_musicgen(t5_folder):
+    """``make_musicgen(seed=0, **architecture)`` gives an audiocraft MusicGen with random weights."""
+    return lambda seed=0, **architecture: build_musicgen(t5_folder, seed, **architecture)
 
 
 @pytest.fixture(scope="session")
-def checkpoint(t5_folder, tmp_path_factory) -> Path:
+def model(make_musicgen) -> interp.Model:
+    """The tiny model, shared: tests must leave it as they found it."""
+    return interp.Model(make_musicgen(), "tiny")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(make_musicgen, tmp_path_factory) -> Path:
     """The tiny model on disk in audiocraft's checkpoint format."""
+    import torch
     from omegaconf import OmegaConf
 
     folder = tmp_path_factory.mktemp("checkpoint")
-    musicgen = build_musicgen(t5_folder)
+    musicgen = make_musicgen()
     parts = {
         "state_dict.bin": (musicgen.lm, musicgen.lm.cfg),
         "compression_state_dict.bin": (musicgen.compression_model, codec_config(64)),

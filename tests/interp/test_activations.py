@@ -130,10 +130,8 @@ def test_bad_requests(model):
         interp.capture(model, generation[:2], streaming=True)
 
 
-def test_streaming_notices_another_model(model, t5_folder):
-    from conftest import build_musicgen
-
-    other = interp.Model(build_musicgen(t5_folder, seed=5), "other")
+def test_streaming_notices_another_model(model, make_musicgen):
+    other = interp.Model(make_musicgen(seed=5), "other")
     generation = other.generate(["calm"], seconds=0.3, progress=False)
     with pytest.raises(interp.InterpError, match="other tokens"):
         interp.capture(model, generation, streaming=True)

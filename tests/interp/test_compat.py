@@ -9,6 +9,11 @@ import torch
 from interp import compat
 
 
+@pytest.fixture(autouse=True)
+def _prepared():
+    compat.prepare()
+
+
 def test_the_stand_in_does_what_audiocraft_uses(monkeypatch):
     for name in ("xformers", "xformers.ops"):
         monkeypatch.delitem(sys.modules, name, raising=False)

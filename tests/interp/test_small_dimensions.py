@@ -6,11 +6,8 @@ import interp
 
 
 @pytest.mark.slow
-def test_every_site_at_the_size_of_musicgen_small(t5_folder):
-    from conftest import build_musicgen
-
-    musicgen = build_musicgen(
-        t5_folder,
+def test_every_site_at_the_size_of_musicgen_small(make_musicgen):
+    musicgen = make_musicgen(
         dim=1024,
         num_heads=16,
         num_layers=24,
