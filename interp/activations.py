@@ -181,7 +181,10 @@ class Recorder:
     def finish_batch(self, layout: Pass, clips: list[int] | None = None) -> None:
         """Set the batch's buffers aside; ``clips`` are its indices in the whole, by default consecutive."""
         clips = clips or list(range(layout.first_clip, layout.first_clip + layout.clips))
-        for name, buffer in self.buffers.items():
+        for site in self.sites:
+            name, buffer = site.name, self.buffers.get(site.name)
+            if buffer is None:
+                raise InterpError(f"{self.model.name} ran without ever reaching {name}.")
             kept = buffer[:, :, self.keep]
             if not torch.isfinite(kept).all():
                 raise InterpError(

@@ -1,0 +1,31 @@
+"""Command line: ``python -m interp doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .errors import InterpError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; bad input ends in one sentence on stderr and exit status 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m interp", description="Look inside music generation models."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    doctor = commands.add_parser("doctor", help="check this machine, and try a model for real")
+    doctor.add_argument("--model", default="etude", help="the model to try (default: etude)")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        from .doctor import main as run
+
+        return run(options.model, options.json)
+    except InterpError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
