@@ -24,6 +24,7 @@ import math
 import os
 import re
 import sys
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -218,25 +219,26 @@ def gallery(sounds: Iterable[Sound]) -> None:
 
 
 def finish() -> None:
-    """Write down which project sources this process has loaded, and on what it ran.
+    """Write down which sources this process has loaded besides installed libraries, and on what it ran.
 
     The report builder calls this after a notebook's last cell: the list becomes part of the run's key, so
-    that modules found through entry points count as well.
+    that modules found through entry points count as well, wherever they lie.
     """
     started = _process_start()
+    libraries = [Path(path) for path in sysconfig.get_paths().values()]
     modules: dict[str, str] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if not file or not file.endswith(".py"):
             continue
         path = Path(file).resolve()
-        if not path.is_relative_to(ROOT) or path.relative_to(ROOT).parts[0].startswith((".", "build")):
+        if "site-packages" in path.parts or any(path.is_relative_to(library) for library in libraries):
             continue
         # A file that changed under a running notebook may have been read before or after that, so it gets a
         # mark that equals no hash and makes the run stale.
         changed = path.stat().st_mtime > started
         digest = "changed during the run" if changed else hashlib.sha256(path.read_bytes()).hexdigest()
-        modules[path.relative_to(ROOT).as_posix()] = digest
+        modules[str(path)] = digest
     sources = {"modules": dict(sorted(modules.items())), "devices": _devices()}
     _write_json(run_dir() / "sources.json", sources)
     _save()

@@ -1,0 +1,50 @@
+# Every target sets up what it needs: a virtual environment in .venv, from the lock files, once.
+# `make` alone lists the targets.
+
+PROFILE ?= etude
+PYTHON  ?=
+ARGS    ?=
+
+# Relative, so that the repository may lie in a folder whose path has spaces.
+PY := .venv/bin/python
+LOCKS := requirements.lock requirements-nodeps.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test lab etude evaluate bench doctor lint lock clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+report: setup  ## run what is not up to date and build the book; PROFILE=etude (default), smoke, small, ...
+	@$(PY) -m report build --profile "$(PROFILE)" $(ARGS)
+
+test: setup  ## run the tests; SLOW=1 runs the slow ones too, ARGS="-k name" selects
+	@$(PY) -m pytest $(if $(SLOW),,-m "not slow") $(ARGS)
+
+lab: setup  ## open the notebooks in JupyterLab
+	@$(PY) -m jupyterlab --notebook-dir . $(ARGS) phases
+
+doctor: setup  ## check this machine: device, memory, versions, a real forward pass with hooks
+	@$(PY) -m interp doctor $(ARGS)
+
+bench: setup  ## measure what generation, capture and a report with nothing to do cost here
+	@$(PY) -m interp.bench $(ARGS)
+
+etude: setup  ## train the embedded models from nothing; takes hours, resumes
+	@$(PY) -m etude train $(ARGS)
+
+evaluate: setup  ## measure the embedded models and print their card's tables
+	@$(PY) -m etude evaluate $(ARGS)
+
+lint: setup  ## check style with ruff
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+setup:  ## create .venv and install from the lock files, unless that is done
+	@PYTHON="$(PYTHON)" sh report/setup.sh
+
+lock: setup  ## resolve requirements*.in again and write the lock files and environment.yml
+	@PYTHON="$(PYTHON)" sh report/lock.sh
+
+clean:  ## delete everything generated except .venv
+	rm -rf build .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The report builder: run notebooks, collect what they leave, bind it into a book."""
