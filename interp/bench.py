@@ -1,0 +1,111 @@
+"""What looking costs: ``python -m interp.bench`` prints two ratios, measured side by side.
+
+1. Generating with capture of five layers, over generating alone (drawing tokens; decoding is left out, since
+   it is the same in both and would flatter the ratio).
+2. Capturing the same clips while generating them again, over one teacher-forced pass.
+
+Timings on a shared machine drift, so the variants take turns, and each ratio is taken within a round: the
+median over rounds and the range are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+from .errors import InterpError
+
+
+def measure(name: str, clips: int, seconds: float, rounds: int) -> dict:
+    """Time the three variants ``rounds`` times in turn.
+
+    Returns
+    -------
+    dict
+        ``seconds`` (medians, by variant) and the two ratios, each a list with one value per round.
+    """
+    import torch
+
+    from .activations import capture
+    from .generation import sample_tokens
+    from .loading import load
+
+    model = load(name)
+    prompts = (["upbeat cheerful pop music", "melancholic sad piano ballad"] * clips)[:clips]
+    generation = model.generate(prompts, seconds=seconds, progress=False)
+    spread = sorted({round(i * (model.n_layers - 1) / 4) for i in range(5)})
+
+    def timed(run: Callable[[], object]) -> float:
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        run()
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    variants: dict[str, Callable[[], object]] = {
+        "generate": lambda: sample_tokens(model, generation),
+        "generate and capture": lambda: capture(model, generation, spread, streaming=True),
+        "teacher-forced": lambda: capture(model, generation, spread),
+    }
+    for run in variants.values():
+        run()  # the first call of each pays for memory and caches
+    times: dict[str, list[float]] = {key: [] for key in variants}
+    for turn in range(rounds):
+        for key in list(variants)[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
+            times[key].append(timed(variants[key]))
+    bare, live, once = times.values()
+    return {
+        "model": name,
+        "device": str(model.device),
+        "layers": spread,
+        "clips": clips,
+        "clip_seconds": seconds,
+        "rounds": rounds,
+        "seconds": {key: statistics.median(values) for key, values in times.items()},
+        "capture_over_bare": [b / a for a, b in zip(bare, live, strict=True)],
+        "streaming_over_teacher_forced": [b / a for a, b in zip(once, live, strict=True)],
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the bench."""
+    parser = argparse.ArgumentParser(prog="python -m interp.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="etude")
+    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        if min(options.clips, options.rounds) < 1:
+            raise InterpError("--clips and --rounds must be at least 1.")
+        result = measure(options.model, options.clips, options.seconds, options.rounds)
+    except InterpError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(result, indent=1))
+        return 0
+    print(
+        f"{options.model} on {result['device']}, {options.clips} clips of {options.seconds:g} s, "
+        f"{options.rounds} rounds"
+    )
+    for key, value in result["seconds"].items():
+        print(f"  {key:<22} {value:8.3f} s (median)")
+    for key, text in (
+        ("capture_over_bare", f"generation with capture of {len(result['layers'])} layers / bare generation"),
+        ("streaming_over_teacher_forced", "streaming / teacher-forced capture"),
+    ):
+        ratios = result[key]
+        print(f"{text}: {statistics.median(ratios):.3f}x  (from {min(ratios):.3f} to {max(ratios):.3f})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
