@@ -4,8 +4,8 @@
    it is the same in both and would flatter the ratio).
 2. Capturing the same clips while generating them again, over one teacher-forced pass.
 
-Timings on a shared machine drift, so the variants take turns, and each ratio is taken within a round: the
-median over rounds and the range are printed.
+Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median over
+rounds and the range are printed), and on a CPU the clock is the processor time of this process.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ def measure(name: str, clips: int, seconds: float, rounds: int) -> dict:
     generation = model.generate(prompts, seconds=seconds, progress=False)
     spread = sorted({round(i * (model.n_layers - 1) / 4) for i in range(5)})
 
+    clock = time.process_time if model.device.type == "cpu" else time.perf_counter
+
     def timed(run: Callable[[], object]) -> float:
         if model.device.type == "cuda":
             torch.cuda.synchronize()
-        start = time.perf_counter()
+        start = clock()
         run()
         if model.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return clock() - start
 
     variants: dict[str, Callable[[], object]] = {
         "generate": lambda: sample_tokens(model, generation),

@@ -1,0 +1,169 @@
+"""Measured cues of a waveform, in plain units.
+
+====================  ==================  ================================================================
+cue                   unit                meaning
+====================  ==================  ================================================================
+``level``             dB full scale       root mean square; the waveform must not have been normalised
+``onset_rate``        onsets/s            note onsets found in spectral flux
+``tempo``             beats/min           strongest periodicity of the onset strength; NaN without two onsets
+``centroid``          Hz                  spectral centroid, each frame weighted by its energy
+``pitch``             MIDI note number    register: median over frames of energy-weighted pitch (69 = A4)
+``mode``              correlation         best major minus best minor key profile: above 0 leans to major
+``articulation``      share               share of frames 12 dB under the local peak: high is staccato
+====================  ==================  ================================================================
+
+``mode`` and ``pitch`` are estimates from a spectrum; on a few seconds of polyphony both are noisy.  A cue that
+the sound does not have (the tempo of a held note, any of them in silence but the level) is NaN, not a guess.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import InterpError
+
+CUES = {
+    "level": "dB full scale",
+    "onset_rate": "onsets/s",
+    "tempo": "beats/min",
+    "centroid": "Hz",
+    "pitch": "MIDI note number",
+    "mode": "correlation",
+    "articulation": "share",
+}
+SHORTEST = 1.0  # seconds; below this neither a tempo nor a key means anything
+SILENCE = -70.0  # dB full scale; quieter than this is taken as silence
+FRAME, HOP = 2048, 256  # samples at the rate of ANALYSIS
+ANALYSIS = 16_000  # Hz: one rate for all models, so that their cues compare
+
+# Krumhansl & Kessler (1982), ratings of how well each pitch class fits a key, tonic first.
+MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
+MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+
+
+def describe(waveform: np.ndarray, sample_rate: int) -> dict[str, float]:
+    """Measure every cue of one clip.
+
+    Parameters
+    ----------
+    waveform : np.ndarray or torch.Tensor
+        [sample] or [channel, sample]; channels are averaged. Full scale is 1, level as generated.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    dict of str to float
+        One number for each of :data:`CUES`; for silence the level and, as NaN, the rest, but no onsets.
+
+    Raises
+    ------
+    InterpError
+        If the clip is shorter than one second, or has samples that are not finite.
+    """
+    import librosa
+
+    y = np.asarray(waveform, dtype=np.float32)
+    y = y.mean(0) if y.ndim == 2 else y
+    if y.ndim != 1:
+        raise InterpError(
+            f"A waveform must be [sample] or [channel, sample], not {list(np.shape(waveform))}."
+        )
+    if len(y) < SHORTEST * sample_rate:
+        raise InterpError(
+            f"A clip of {len(y) / sample_rate:.2f} s is too short; give {SHORTEST:g} s or more."
+        )
+    if not np.isfinite(y).all():
+        raise InterpError("The waveform has samples that are not finite (NaN or infinite).")
+    rms = float(np.sqrt(np.mean(y.astype(np.float64) ** 2)))
+    level = 20 * np.log10(max(rms, 1e-10))  # an all-zero clip gives -200 dB rather than minus infinity
+    cues = dict.fromkeys(CUES, float("nan")) | {"level": float(level), "onset_rate": 0.0}
+    if level < SILENCE:
+        return cues
+    if sample_rate != ANALYSIS:
+        y = librosa.resample(y, orig_sr=sample_rate, target_sr=ANALYSIS)
+    spectrum = np.abs(librosa.stft(y, n_fft=FRAME, hop_length=HOP))
+    cues["onset_rate"], cues["tempo"] = _rhythm(y)
+    cues["centroid"] = _centroid(spectrum)
+    cues["pitch"], cues["mode"] = _pitch_and_mode(y)
+    cues["articulation"] = _articulation(y)
+    return cues
+
+
+def describe_all(waveforms: np.ndarray, sample_rate: int, progress: bool = False) -> dict[str, np.ndarray]:
+    """:func:`describe` for [clip, channel, sample] or [clip, sample]: one array [clip] for each cue."""
+    from tqdm import tqdm
+
+    rows = [
+        describe(w, sample_rate)
+        for w in tqdm(waveforms, desc="measure cues", disable=not progress, leave=False)
+    ]
+    return {cue: np.array([row[cue] for row in rows]) for cue in CUES}
+
+
+def _rhythm(y: np.ndarray) -> tuple[float, float]:
+    """Onsets per second, and beats per minute."""
+    import librosa
+
+    strength = librosa.onset.onset_strength(y=y, sr=ANALYSIS, hop_length=HOP, n_fft=FRAME)
+    # An onset must stand out by an absolute amount: normalised, a held note's ripple would have onsets too.
+    onsets = librosa.util.peak_pick(
+        strength, pre_max=2, post_max=2, pre_avg=6, post_avg=7, delta=max(0.6, 0.1 * strength.max()), wait=2
+    )
+    rate = len(onsets) / (len(y) / ANALYSIS)
+    if len(onsets) < 2:
+        return rate, float("nan")
+    tempo = librosa.feature.tempo(onset_envelope=strength, sr=ANALYSIS, hop_length=HOP)
+    return rate, float(np.squeeze(tempo))
+
+
+def _centroid(spectrum: np.ndarray) -> float:
+    """Centre of mass of the energy over frequency, so that silent frames have no say."""
+    frequencies, energy = np.linspace(0, ANALYSIS / 2, len(spectrum)), (spectrum**2).sum(1)
+    return float((frequencies * energy).sum() / energy.sum())
+
+
+def _pitch_and_mode(y: np.ndarray) -> tuple[float, float]:
+    """Register and the leaning towards major, from a constant-Q transform with three bins a semitone."""
+    import librosa
+
+    lowest, octaves = 33, 6  # A1 (55 Hz) to A7
+    cqt = np.abs(
+        librosa.cqt(
+            y,
+            sr=ANALYSIS,
+            hop_length=512,
+            fmin=librosa.midi_to_hz(lowest),
+            n_bins=36 * octaves,
+            bins_per_octave=36,
+        )
+    )
+    peaks = cqt * (
+        cqt >= np.maximum(np.roll(cqt, 1, axis=0), np.roll(cqt, -1, axis=0))
+    )  # partials, not their skirts
+    energy = peaks.sum(0)
+    heard = energy > 0.05 * energy.max()
+    pitches = lowest + np.arange(len(cqt)) / 3
+    register = (pitches[:, None] * peaks[:, heard] ** 2).sum(0) / (peaks[:, heard] ** 2).sum(0)
+    classes = np.zeros(12)
+    np.add.at(classes, np.rint(pitches).astype(int) % 12, np.sqrt(peaks[:, heard]).sum(1))
+    fit = [
+        max(_correlation(classes, np.roll(profile, tonic)) for tonic in range(12))
+        for profile in (MAJOR, MINOR)
+    ]
+    return float(np.median(register)), fit[0] - fit[1]
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 else float("nan")
+
+
+def _articulation(y: np.ndarray) -> float:
+    """Share of frames that fall 12 dB or more under the loudest frame within half a second around them."""
+    import librosa
+    from scipy.ndimage import maximum_filter1d
+
+    rms = librosa.feature.rms(y=y, frame_length=512, hop_length=HOP)[0]
+    peak = maximum_filter1d(rms, size=round(0.5 * ANALYSIS / HOP) | 1)
+    audible = peak > 10 ** (SILENCE / 20)
+    return float((rms[audible] < peak[audible] * 10 ** (-12 / 20)).mean())
