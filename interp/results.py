@@ -240,6 +240,7 @@ def finish() -> None:
         digest = "changed during the run" if changed else hashlib.sha256(path.read_bytes()).hexdigest()
         modules[str(path)] = digest
     sources = {"modules": dict(sorted(modules.items())), "devices": _devices()}
+    sources["peak_memory_bytes"] = _peak_memory()
     _write_json(run_dir() / "sources.json", sources)
     _save()
 
@@ -307,6 +308,14 @@ def _process_start() -> float:
     import psutil
 
     return psutil.Process().create_time()
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
 
 
 def _devices() -> list[str]:

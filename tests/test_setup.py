@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+MAKE_SETS = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "ARGS", "SLOW", "PROFILE"}
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run make as from a terminal, also when these tests were themselves started by make."""
+    environment = {name: value for name, value in os.environ.items() if name not in MAKE_SETS}
+    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def normal(name: str) -> str:
@@ -77,7 +85,7 @@ def test_help_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M).group(1).split())
     defined = set(re.findall(r"^([a-z-]+):", makefile, re.M))
-    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = make(ROOT).stdout
     listed = {line.split()[1] for line in shown.splitlines()}
     assert targets == defined == listed
 
@@ -94,7 +102,7 @@ def checkout(tmp_path) -> Path:
 
 
 def make_setup(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", "setup", *arguments], cwd=folder, capture_output=True, text=True)
+    return make(folder, "setup", *arguments)
 
 
 def test_without_python_311_one_sentence_says_so(checkout):

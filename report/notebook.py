@@ -1,0 +1,113 @@
+"""A phase's notebook as it is committed: its code, its parameters, and what it declares.
+
+A notebook declares in its metadata, under ``report``::
+
+    {"data": ["etude/weights/SHA256SUMS"],          files that it reads, as globs from the root
+     "outputs": {"numbers": [...], "figures": [...], "audio": [...]},   what it must leave
+     "cell_timeout_s": 1800, "timeout_s": 7200}     limits, here with their defaults
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from .project import Project, ReportError, digest
+
+LIMITS = {"cell_timeout_s": 1800, "timeout_s": 7200}
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook of ``phases/``; its name without suffix is the phase's name."""
+
+    phase: str
+    path: Path
+    node: nbformat.NotebookNode
+
+    @classmethod
+    def read(cls, project: Project, phase: str) -> Notebook:
+        path = project.phases / f"{phase}.ipynb"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in project.phases.glob("*.ipynb"))) or "none"
+            raise ReportError(f"There is no notebook {project.relative(path)}; there are: {known}.")
+        try:
+            node = nbformat.read(path, as_version=4)
+        except (nbformat.reader.NotJSONError, nbformat.validator.NotebookValidationError) as error:
+            first = str(error).splitlines()[0]
+            raise ReportError(f"{project.relative(path)} is not a readable notebook: {first}") from error
+        return cls(phase, path, node)
+
+    @property
+    def code(self) -> list[str]:
+        return [cell.source for cell in self.node.cells if cell.cell_type == "code"]
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        return dict(self.node.metadata.get("report", {}))
+
+    @property
+    def code_digest(self) -> str:
+        """Of what the kernel sees, and of the declarations: prose can change without a new run."""
+        return digest([self.code, self.declared])
+
+    def limit(self, name: str) -> float:
+        return float(self.declared.get(name, LIMITS[name]))
+
+    def defaults(self) -> dict[str, Any]:
+        """The parameters cell as a dictionary.
+
+        Raises
+        ------
+        ReportError
+            If there is not exactly one cell tagged ``parameters``, or it holds more than plain literals.
+        """
+        cells = [c for c in self.node.cells if "parameters" in c.metadata.get("tags", [])]
+        if len(cells) != 1 or cells[0].cell_type != "code":
+            raise ReportError(f"{self.path.name} needs exactly one code cell tagged 'parameters'.")
+        values: dict[str, Any] = {}
+        for statement in ast.parse(cells[0].source).body:
+            try:
+                (name,) = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                values[name.id] = ast.literal_eval(statement.value)
+            except (AttributeError, TypeError, ValueError) as error:
+                where = f"{self.path.name}: line {statement.lineno} of the parameters cell"
+                raise ReportError(f"{where} is not 'name = literal'.") from error
+        return values
+
+    def parameters(self, given: dict[str, Any]) -> dict[str, Any]:
+        """All parameters with the given ones in place.
+
+        Raises
+        ------
+        ReportError
+            If a name is unknown, or a value has another type than its default.  papermill would only warn.
+        """
+        defaults = self.defaults()
+        for name, value in given.items():
+            if name not in defaults:
+                raise ReportError(
+                    f"{self.path.name} has no parameter {name!r}; it has: {', '.join(defaults)}."
+                )
+            if not _same_type(defaults[name], value):
+                raise ReportError(
+                    f"{self.path.name}: parameter {name} = {value!r} is a {type(value).__name__}; "
+                    f"the default {defaults[name]!r} is a {type(defaults[name]).__name__}."
+                )
+        return defaults | given
+
+
+def _same_type(default: Any, value: Any) -> bool:
+    if default is None or value is None:
+        return True
+    if isinstance(default, str) and isinstance(value, list):
+        return True  # "all" or a list of some
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return isinstance(value, type(default))

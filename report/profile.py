@@ -1,0 +1,47 @@
+"""A profile: which phases a report has, and their parameters (``phases/profiles/*.yaml``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from .project import Project, ReportError
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    phases: dict[str, dict[str, Any]]  # phase → parameters, in the order in which they run
+
+    @classmethod
+    def read(cls, project: Project, name: str) -> Profile:
+        """Read a profile and refuse what it should not hold.
+
+        Raises
+        ------
+        ReportError
+            If there is no such profile, or it has a key or a phase that does not exist.
+        """
+        folder = project.phases / "profiles"
+        path = folder / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
+            raise ReportError(f"There is no profile {name!r}; there are: {known}.")
+        where = project.relative(path)
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ReportError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(content, dict) or set(content) != {"phases"}:
+            raise ReportError(f"{where} must hold one key, 'phases'.")
+        phases = {}
+        for phase, settings in (content["phases"] or {}).items():
+            settings = settings or {}
+            if not isinstance(settings, dict) or set(settings) - {"parameters"}:
+                raise ReportError(f"{where}: phase {phase} may hold 'parameters' and nothing else.")
+            if not (project.phases / f"{phase}.ipynb").is_file():
+                raise ReportError(f"{where} names phase {phase}, but there is no phases/{phase}.ipynb.")
+            phases[str(phase)] = settings.get("parameters") or {}
+        return cls(name, phases)

@@ -1,0 +1,75 @@
+"""Where things lie, how files are hashed and written, and the one kind of error of this package."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class ReportError(Exception):
+    """One sentence for the person who called: what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folders of one checkout."""
+
+    root: Path
+
+    @property
+    def phases(self) -> Path:
+        return self.root / "phases"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @property
+    def runs(self) -> Path:
+        return self.build / "runs"
+
+    @property
+    def html(self) -> Path:
+        return self.build / "book" / "html"
+
+    def relative(self, path: str | Path) -> str:
+        """The path as people read it: from the root where it lies inside, absolute where not."""
+        path = Path(path)
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def here() -> Project:
+    """The project that this package belongs to."""
+    return Project(Path(__file__).resolve().parents[1])
+
+
+def digest(content: bytes | str | Any) -> str:
+    """SHA-256 of bytes, text, or anything that JSON can write (keys sorted)."""
+    if not isinstance(content, (bytes, str)):
+        content = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or the word ``absent``, which equals no hash."""
+    return digest(path.read_bytes()) if path.is_file() else "absent"
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_atomic(path: Path, content: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(content, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
