@@ -4,8 +4,8 @@
    it is the same in both and would flatter the ratio).
 2. Capturing the same clips while generating them again, over one teacher-forced pass.
 
-Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median over
-rounds and the range are printed), and on a CPU the clock is the processor time of this process.
+Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median
+over rounds and the range are printed), and on a CPU the clock is the processor time of this process.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ cue                   unit                meaning
 ``onset_rate``        onsets/s            note onsets found in spectral flux
 ``tempo``             beats/min           strongest periodicity of the onset strength; NaN without two onsets
 ``centroid``          Hz                  spectral centroid, each frame weighted by its energy
-``pitch``             MIDI note number    register: median over frames of energy-weighted pitch (69 = A4)
+``pitch``             MIDI note number    register: median over frames of energy-weighted pitch; A4 is 69
 ``mode``              correlation         best major minus best minor key profile: above 0 leans to major
 ``articulation``      share               share of frames 12 dB under the local peak: high is staccato
 ====================  ==================  ================================================================
 
-``mode`` and ``pitch`` are estimates from a spectrum; on a few seconds of polyphony both are noisy.  A cue that
-the sound does not have (the tempo of a held note, any of them in silence but the level) is NaN, not a guess.
+``mode`` and ``pitch`` are estimates from a spectrum; on a few seconds of polyphony both are noisy.  A cue
+that the sound does not have (the tempo of a held note; all but level and onsets in silence) is NaN.
 """
 
 from __future__ import annotations

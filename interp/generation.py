@@ -133,8 +133,12 @@ def generate(
 
     Parameters
     ----------
+    model : Model
+        From ``interp.load``.
     prompts : list of (str or None)
         Texts; None is the null prompt.
+    seed : int
+        Of the draws. A batch draws all its clips at once, so a clip's tokens depend on the batch size too.
     seconds : float
         Length of every clip, an audio prompt included.
     cfg_coef : float

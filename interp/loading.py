@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,17 +57,18 @@ def load(name: str | Path, device: str = "auto", twin_seed: int | None = None) -
 
     device, name = resolve_device(device), str(name)
     registered = plugins()
-    if name in registered:
-        musicgen = _from_plugin(registered[name], device)
-    elif Path(name).is_dir():
-        musicgen = _from_directory(Path(name), device)
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
-        musicgen = _from_hub(name, device)
-    else:
-        raise unknown("model", name, [*registered, *HUB, "a directory with a checkpoint"])
-    model = Model(musicgen, name, twin_seed)
-    if twin_seed is not None:
-        redraw(model, twin_seed)
+    with _no_progress_bars():
+        if name in registered:
+            musicgen = _from_plugin(registered[name], device)
+        elif Path(name).is_dir():
+            musicgen = _from_directory(Path(name), device)
+        elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith("."):
+            musicgen = _from_hub(name, device)
+        else:
+            raise unknown("model", name, [*registered, *HUB, "a directory with a checkpoint"])
+        model = Model(musicgen, name, twin_seed)
+        if twin_seed is not None:
+            redraw(model, twin_seed)
     return model
 
 
@@ -106,11 +109,31 @@ def redraw(model: Model, seed: int) -> None:
     if getattr(model.lm, "cfg", None) is None:
         raise InterpError(f"{model.name} carries no configuration to build a random twin from.")
     config = model.lm.cfg.copy()
-    config.device, config.dtype = "cpu", "float32"
+    config.device, config.dtype, config.conditioners = "cpu", "float32", {}  # the text encoder is not drawn
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        fresh = builders.get_lm_model(config)
-    model.lm.load_state_dict(fresh.state_dict())
+        weights = builders.get_lm_model(config).state_dict()
+        projection = torch.nn.Linear(
+            model.d_text, model.d_model
+        )  # from text to the model, as audiocraft has it
+    prefix = "condition_provider.conditioners.description.output_proj."
+    model.lm.load_state_dict(
+        weights | {prefix + key: value for key, value in projection.state_dict().items()}
+    )
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Without transformers' bars, which show only the text encoder's few weights being put in place."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _from_plugin(entry: EntryPoint, device: str) -> MusicGen:

@@ -42,9 +42,10 @@ def architecture(facts: Mapping[str, Any], alt: str | None = None) -> Figure:
     f = facts
     alt = alt or (
         f"Diagram of {f['name']}: text goes through a text encoder of width {f['d_text']} into the "
-        f"cross-attention of {f['n_layers']} transformer blocks of width {f['d_model']} with {f['n_heads']} heads each; they "
-        f"read and predict {f['n_codebooks']} codebooks of {f['cardinality']} entries with delays {f['delays']}, "
-        f"{f['frame_rate']:g} frames per second, which a codec turns into sound at {f['sample_rate']:,} Hz."
+        f"cross-attention of {f['n_layers']} transformer blocks of width {f['d_model']} with {f['n_heads']} "
+        f"heads each; they read and predict {f['n_codebooks']} codebooks of {f['cardinality']} entries with "
+        f"delays {f['delays']}, {f['frame_rate']:g} frames per second, which a codec turns into sound at "
+        f"{f['sample_rate']:,} Hz."
     )
     figure, axes = _figure(alt, size=(8.4, 5.4))
     ax = axes[0, 0]
@@ -89,9 +90,9 @@ def architecture(facts: Mapping[str, Any], alt: str | None = None) -> Figure:
         ax.text(7.1, y + 0.32, site, fontsize=8, color="#444444", va="center", family="monospace")
     arrow((2.65, 4.2), (3.62, 4.1))
     ax.plot([6.7, 6.7], [1.75, 6.6], color="#444444", linewidth=2.5)  # the residual stream
-    ax.text(6.85, 1.85, "resid.pre", fontsize=8, color="#444444", family="monospace")
-    ax.text(6.85, 6.5, f"resid.0 ... resid.{last}", fontsize=8, color="#444444", family="monospace")
-    ax.text(6.85, 6.15, f"[2 x clips, step, {f['d_model']}]", fontsize=8, color="#444444", va="center")
+    ax.text(6.85, 1.86, "resid.pre", fontsize=8, color="#444444", family="monospace")
+    ax.text(7.15, 6.35, f"resid.0 ... resid.{last}", fontsize=8, color="#444444", family="monospace")
+    ax.text(7.15, 6.1, f"[2 x clips, step, {f['d_model']}]", fontsize=8, color="#444444", va="center")
     delays = ", ".join(map(str, f["delays"]))
     box(
         3.4,
@@ -107,7 +108,7 @@ def architecture(facts: Mapping[str, Any], alt: str | None = None) -> Figure:
         6.7,
         3.6,
         0.9,
-        f"{f['n_codebooks']} heads over {f['cardinality']} tokens\n{f['frame_rate']:g} steps a second",
+        f"{f['n_codebooks']} output layers, {f['cardinality']} tokens\n{f['frame_rate']:g} steps a second",
         sound,
     )
     box(8.1, 6.7, 2.1, 0.9, f"codec\n{f['sample_rate'] / 1000:g} kHz sound", sound)
@@ -163,8 +164,8 @@ def waveforms(audio: Any, sample_rate: int, titles: Sequence[str], alt: str, n_m
     axes[1, 0].set_yticks(
         [float(np.interp(f, edges, np.arange(n_mels))) for f in marks], [str(f) for f in marks]
     )
-    axes[0, 0].set_ylabel("amplitude (full scale = 1)")
-    axes[1, 0].set_ylabel("frequency (Hz, mel scale)")
+    axes[0, 0].set_ylabel("amplitude (of 1)")
+    axes[1, 0].set_ylabel("frequency (Hz)")
     figure.colorbar(image, ax=axes[1, :].tolist(), label="power (dB)")
     return figure
 

@@ -47,7 +47,7 @@ def test_waveforms_share_their_scales():
     audio = torch.tensor(rng.normal(0, 0.1, (2, 1, 16_000)), dtype=torch.float32)
     figure = plots.waveforms(audio, 16_000, ["loud", "quiet"], alt="Two noises.")
     text = words(figure)
-    assert "time (s)" in text and "frequency (Hz" in text and "power (dB)" in text and "quiet" in text
+    assert "time (s)" in text and "frequency (Hz)" in text and "power (dB)" in text and "quiet" in text
     top = figure.axes[:2]
     assert top[0].get_ylim() == top[1].get_ylim()
     assert figure.alt == "Two noises." and drawn(figure) > 5_000
