@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from tqdm import tqdm
 
-from .errors import InterpError, check_list, unknown
+from .errors import InterpError, check_list, check_whole, unknown
 from .generation import Generation, sample_tokens
 from .hooks import Pass, running
 from .sites import Site, expand_sites
@@ -93,6 +93,8 @@ def capture(
 
     Parameters
     ----------
+    model : Model
+        From ``interp.load``.
     clips : Generation or list of paths
         A generation, or audio files, which are encoded and heard with the null prompt.
     layers : list of int, optional
@@ -124,6 +126,7 @@ def capture(
     if steps not in ("clean", "all"):
         raise unknown("steps", steps, ("clean", "all"))
     chosen = expand_sites(model, sites, layers)
+    batch_size = None if batch_size is None else check_whole(batch_size, "batch_size", 1)
     if not isinstance(clips, Generation):
         from .audio import encode
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -37,7 +38,14 @@ def check_list(value: Any, what: str) -> list:
     return list(value)
 
 
+def check_whole(value: Any, what: str, least: int) -> int:
+    """Return ``value`` as an int; raise :class:`InterpError` unless it is whole and at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InterpError(f"{what} must be a whole number, {least} or more, not {value!r}.")
+    return int(value)
+
+
 def check_positive(value: float, what: str) -> None:
     """Raise :class:`InterpError` unless ``value`` is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):
         raise InterpError(f"{what} must be a number above 0, not {value!r}.")

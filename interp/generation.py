@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from .errors import InterpError, check_list, check_positive
+from .errors import InterpError, check_list, check_positive, check_whole
 from .hooks import Pass, running
 
 if TYPE_CHECKING:
@@ -65,9 +66,11 @@ class Generation:
     def __getitem__(self, which: int | slice | list[int]) -> Generation:
         """Select clips; the settings stay."""
         try:
-            chosen = torch.arange(len(self))[[which] if isinstance(which, int) else which].tolist()
+            chosen = np.atleast_1d(np.arange(len(self))[which]).tolist()
         except IndexError as error:
             raise InterpError(f"No clip {which!r} in a generation of {len(self)} clips.") from error
+        if not chosen:
+            raise InterpError(f"{which!r} selects none of the {len(self)} clips.")
         return replace(
             self,
             tokens=self.tokens[chosen],
@@ -146,7 +149,7 @@ def generate(
     batch_size : int, optional
         Clips per batch; None takes all at once.
     temperature, top_k
-        Of the sampling; temperature 0 takes the most likely token.
+        Of the sampling; temperature 0 takes the most likely token, top_k 0 draws among all.
     two_step_cfg : bool
         Conditional and null rows in two calls instead of one.
     audio_prompt : list of paths, or torch.Tensor, optional
@@ -168,20 +171,20 @@ def generate(
         raise InterpError(
             f"seconds={seconds} is too short: {model.name} needs {shortest / model.frame_rate:g} s."
         )
-    batch_size = len(prompts) if batch_size is None else batch_size
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise InterpError(f"batch_size must be a whole number above 0, not {batch_size!r}.")
+    batch_size = len(prompts) if batch_size is None else check_whole(batch_size, "batch_size", 1)
+    if not temperature >= 0:
+        raise InterpError(f"temperature must be 0 or more, not {temperature!r}.")
     prefix = _encode_prompt(model, audio_prompt, len(prompts), frames)
     plan = Generation(
         tokens=prefix,
         audio=torch.empty(len(prompts), model.channels, 0),
         prompts=prompts,
         seconds=float(seconds),
-        seed=int(seed),
+        seed=check_whole(seed, "seed", 0),
         cfg_coef=float(cfg_coef),
         batch_size=batch_size,
         temperature=float(temperature),
-        top_k=int(top_k),
+        top_k=check_whole(top_k, "top_k", 0),
         two_step_cfg=bool(two_step_cfg),
         sample_rate=model.sample_rate,
         frame_rate=model.frame_rate,

@@ -117,6 +117,7 @@ def test_bad_requests(model):
         ({"layers": "all"}, "must be a list"),
         ({"sites": "resid"}, "must be a list"),
         ({"sites": ["stream"]}, "resid.LAYER"),
+        ({"batch_size": -1}, "batch_size"),
         ({"rows": "first"}, "cond, null, both"),
         ({"steps": "last"}, "clean, all"),
     ]:
@@ -128,6 +129,23 @@ def test_bad_requests(model):
         interp.capture(model, generation, [0])["resid.1"]
     with pytest.raises(interp.InterpError, match="cannot be generated again"):
         interp.capture(model, generation[:2], streaming=True)
+
+
+def test_both_ways_see_the_same_edit(model):
+    """An edit made in every pass reaches the layers above alike, and only the rows it was made for."""
+    edit = {"resid.0": lambda x, layout, group: x.flip(-1)}
+    plain = model.generate(PROMPTS, seconds=0.4, progress=False)
+    with interp.hook(model, edit, rows="cond"):
+        generation = model.generate(PROMPTS, seconds=0.4, progress=False)
+        once = interp.capture(model, generation, rows="both")
+        live = interp.capture(model, generation, rows="both", streaming=True)
+    without = interp.capture(model, generation, rows="both")
+    assert not torch.equal(generation.tokens, plain.tokens)
+    for site in once:
+        assert (once[site] - live[site]).norm() <= 1e-4 * live[site].norm(), site
+    torch.testing.assert_close(once["resid.0"][0], without["resid.0"][0].flip(-1))
+    torch.testing.assert_close(once["resid.2"][1], without["resid.2"][1])
+    assert (once["resid.2"][0] - without["resid.2"][0]).norm() > 0.1 * without["resid.2"][0].norm()
 
 
 def test_streaming_notices_another_model(model, make_musicgen):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 import torch
 
@@ -174,8 +175,12 @@ def test_selection_save_and_load(model, tmp_path):
     assert chosen.prompts == [PROMPTS[2], PROMPTS[0]] and not chosen.whole
     assert torch.equal(chosen.tokens[0], generation.tokens[2])
     assert generation[:].whole and not generation[-1].whole
-    with pytest.raises(interp.InterpError, match="No clip 3"):
-        generation[3]
+    assert (
+        generation[np.array([False, True, False])].prompts == [PROMPTS[1]] == generation[np.int64(1)].prompts
+    )
+    for none, said in ((3, "No clip 3"), ([], "selects none")):
+        with pytest.raises(interp.InterpError, match=said):
+            generation[none]
     path = generation.save(tmp_path / "clips.safetensors")
     assert os.listdir(tmp_path) == ["clips.safetensors"]
     back = interp.Generation.load(path)
@@ -214,5 +219,6 @@ def test_bad_audio_prompt(model, tmp_path):
     ]:
         with pytest.raises(interp.InterpError, match=said):
             model.generate(["calm"], seconds=1, audio_prompt=prompt, progress=False)
-    with pytest.raises(interp.InterpError, match="batch_size"):
-        model.generate(["calm"], batch_size=0)
+    for bad in ({"batch_size": 0}, {"seed": 1.5}, {"temperature": -1}, {"top_k": "many"}):
+        with pytest.raises(interp.InterpError, match=next(iter(bad))):
+            model.generate(["calm"], **bad)
