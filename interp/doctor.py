@@ -81,8 +81,12 @@ def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield from look()
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
-        fix = "" if isinstance(error, InterpError) else "make setup"
-        yield Finding(check, "problem", reason if not fix else f"{type(error).__name__}: {reason}", fix)
+        if not isinstance(error, InterpError):
+            yield Finding(check, "problem", f"{type(error).__name__}: {reason}", "make setup")
+        elif check.startswith("model etude"):
+            yield Finding(check, "problem", reason, "git restore etude/weights  (or train anew: make etude)")
+        else:
+            yield Finding(check, "problem", reason, "try the embedded one: python -m interp doctor")
 
 
 def _python() -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,7 +158,9 @@ def _from_directory(folder: Path, device: str) -> MusicGen:
             T5Conditioner.MODELS.append(name)
             T5Conditioner.MODELS_DIMS[name] = width
         return MusicGen.get_pretrained(str(folder), device=device)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError, OSError) as error:
+    except InterpError:
+        raise
+    except Exception as error:  # a file of any content can make the unpickler and audiocraft fail in any way
         raise InterpError(
             f"The weights in {folder} are damaged or not audiocraft's: {_first_line(error)}"
         ) from error

@@ -71,7 +71,9 @@ def test_plugins_are_found_by_entry_point(model, monkeypatch):
         interp.load("yours")
 
 
-@pytest.mark.parametrize("damage", ["truncated", "not a checkpoint", "other shape", "no codec", "no keys"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "not a checkpoint", "other shape", "no codec", "no keys", "unknown resolver"]
+)
 def test_damaged_weights_are_one_sentence(checkpoint, tmp_path, damage):
     weights = (checkpoint / "state_dict.bin").read_bytes()
     (tmp_path / "compression_state_dict.bin").write_bytes(
@@ -82,10 +84,12 @@ def test_damaged_weights_are_one_sentence(checkpoint, tmp_path, damage):
     elif damage == "not a checkpoint":
         weights = b"hello"
     (tmp_path / "state_dict.bin").write_bytes(weights)
-    if damage in ("other shape", "no keys"):
+    if damage in ("other shape", "no keys", "unknown resolver"):
         package = torch.load(checkpoint / "state_dict.bin", weights_only=True)
         if damage == "no keys":
             package = {"model": 1}
+        elif damage == "unknown resolver":
+            package["xp.cfg"] = package["xp.cfg"].replace("name: ", "name: ${nobody:} # ")
         else:
             package["best_state"]["emb.0.weight"] = torch.zeros(3, 3)
         torch.save(package, tmp_path / "state_dict.bin")
