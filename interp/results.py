@@ -232,6 +232,8 @@ def finish() -> None:
         if not file or not file.endswith(".py"):
             continue
         path = Path(file).resolve()
+        if not path.is_file():  # torch names some modules that it makes at run time after files of no place
+            continue
         if "site-packages" in path.parts or any(path.is_relative_to(library) for library in libraries):
             continue
         # A file that changed under a running notebook may have been read before or after that, so it gets a
@@ -291,10 +293,17 @@ def _in_notebook() -> bool:
 
 
 def _glue(name: str, value: float) -> None:
-    if _in_notebook():  # outside a notebook there is nothing to glue to
-        from myst_nb import glue
+    """Leave a value in the notebook's outputs where MyST-NB's ``glue`` role looks for it.
 
-        glue(name, value, display=False)
+    What ``myst_nb.glue(name, value, display=False)`` does, without the second that its import takes.
+    """
+    if not _in_notebook():
+        return  # there are no outputs to leave it in
+    from IPython.display import display
+
+    prefix = "application/papermill.record/"
+    mark = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    display({f"{prefix}text/plain": repr(value)}, raw=True, metadata=mark)
 
 
 def _show(data: dict[str, str], mark: dict[str, str]) -> None:

@@ -40,7 +40,8 @@ def build_book(project: Project, staged: Path) -> bool:
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
     log = project.build / "book.log"
     with log.open("w", encoding="utf-8") as file:
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged).returncode
+        plain = os.environ | {"NO_COLOR": "1"}
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged, env=plain).returncode
     text = log.read_text(encoding="utf-8")
     if code != 0:
         lines = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]

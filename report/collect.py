@@ -92,7 +92,9 @@ def phase_page(source: Notebook, now: State, project: Project, profile: Profile)
             cells += injected
     cells.append(nbformat.v4.new_markdown_cell(provenance(now, project, profile), id="provenance"))
     page = nbformat.from_dict({**source.node, "cells": cells})
-    page.metadata["kernelspec"] = executed.metadata.get("kernelspec", {})
+    # Sphinx takes the code's colours from these; a notebook saved without outputs may lack them.
+    page.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    page.metadata["language_info"] = executed.metadata.get("language_info", {"name": "python"})
     return page
 
 

@@ -44,7 +44,9 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
             def cell_start(cell, cell_index=None, **more):
                 if cell.cell_type == "code":
                     lines = [line for line in cell.source.splitlines() if line.strip()]
-                    current.update(cell=cell_index + 1, line=lines[0].strip() if lines else "")
+                    before = nb_man.nb.cells[: cell_index + 1]  # numbered as in the committed notebook
+                    number = sum("injected-parameters" not in c.metadata.get("tags", []) for c in before)
+                    current.update(cell=number, line=lines[0].strip() if lines else "")
                     write_json(Path(job["progress"]), current | {"of": len(nb_man.nb.cells)})
                 return start(cell, cell_index, **more)
 
@@ -60,6 +62,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
             parameters=job["parameters"],
             engine_name="report",
             kernel_name="python3",
+            language="python",
             cwd=job["cwd"],
             progress_bar=True,
             execution_timeout=job["cell_timeout_s"],

@@ -194,10 +194,12 @@ def end_tree(pid: int) -> None:
 def _what_failed(notebook: Notebook, attempt: Path, outcome: dict[str, Any]) -> str | None:
     """One clause that says why the run failed; None when it did not."""
     if not outcome["ok"]:
-        line = f" (`{outcome['line']}`)" if outcome.get("line") else ""
-        return f"cell {outcome.get('cell', 0)}{line}: {outcome['reason']}"
+        if not outcome.get("cell"):
+            return f"before its first cell: {outcome['reason']}"
+        line = f" (`{outcome['line']}`)" if outcome["line"] else ""
+        return f"in cell {outcome['cell']}{line}: {outcome['reason']}"
     if not (attempt / "sources.json").is_file():
-        return "it ended without writing down its sources"
+        return "after its last cell: it ended without writing down its sources"
     results = read_json(attempt / "results.json")
     missing = [
         f"{kind[:-1] if kind.endswith('s') else kind} {name}"
@@ -205,7 +207,7 @@ def _what_failed(notebook: Notebook, attempt: Path, outcome: dict[str, Any]) -> 
         for name in names
         if name not in results.get(kind, {})
     ]
-    return f"it ended without its declared outputs: {', '.join(missing)}" if missing else None
+    return f"after its last cell: it left no {', '.join(missing)}, which it declares" if missing else None
 
 
 def _keep_failure(
@@ -217,7 +219,7 @@ def _keep_failure(
     shutil.rmtree(kept, ignore_errors=True)
     os.replace(attempt, kept)
     log = project.relative(kept / "log")
-    raise ReportError(f"{notebook.phase}: failed at {reason}. The log is {log}.")
+    raise ReportError(f"{notebook.phase}: failed {reason}. The log is {log}.")
 
 
 def _tee(stream, log: Path) -> None:

@@ -1,0 +1,108 @@
+"""What a notebook leaves."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from interp import InterpError, results
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv(results.RUN_DIR, str(tmp_path))
+    monkeypatch.setattr(results, "_written", {kind: {} for kind in results.KINDS})
+    return tmp_path
+
+
+def written(run) -> dict:
+    return json.loads((run / "results.json").read_text())
+
+
+def test_number(run):
+    value = results.number("d.happy", np.float32(0.5), unit="s", n=np.int64(4), interval=(np.float64(0), 1))
+    assert type(value) is float
+    assert written(run)["numbers"]["d.happy"] == {
+        "value": 0.5,
+        "unit": "s",
+        "n": 4,
+        "interval": [0.0, 1],
+        "note": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: results.number("x", float("nan")), "x must be a finite number"),
+        (lambda: results.number("x", "1"), "x must be a finite number"),
+        (lambda: results.number("x", 1, interval=(2, 1)), "upside down"),
+        (lambda: results.number("No spaces", 1), "is no name for a result"),
+        (lambda: results.number("../up", 1), "is no name for a result"),
+        (lambda: results.audio("x", np.zeros((3, 2)), 8000, caption="c"), r"shape \[3, 2\]"),
+        (lambda: results.audio("x", np.array([np.inf]), 8000, caption="c"), "not finite"),
+        (lambda: results.figure("x", None, caption=" ", alt="a"), "has no caption"),
+        (lambda: results.figure("x", None, caption="c", alt=""), "has no alternative text"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(run, call, sentence):
+    with pytest.raises(InterpError, match=sentence) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+    assert not (run / "results.json").exists()
+
+
+def test_a_name_is_used_for_one_kind_only(run):
+    results.number("x", 1)
+    results.number("x", 2)  # a cell that is run again
+    assert written(run)["numbers"]["x"]["value"] == 2
+    with pytest.raises(InterpError, match="taken in this run's numbers"):
+        results.audio("x", np.zeros(8), 8000, caption="c")
+
+
+@pytest.mark.parametrize(
+    ("gain", "suffix", "tolerance"), [(0.01, "flac", 2**-15), (1.0, "flac", 2**-15), (1.7, "wav", 0)]
+)
+def test_a_sound_keeps_its_level(run, gain, suffix, tolerance):
+    wave = (gain * np.sin(np.arange(4000) / 9)).astype(np.float32)
+    sound = results.audio("tone", wave[None], 8000, caption="A tone")
+    assert sound.file.endswith(suffix) and sound.seconds == 0.5
+    back, rate = soundfile.read(run / sound.file, dtype="float32")
+    assert rate == 8000
+    assert np.abs(back - wave).max() <= tolerance
+    again = results.audio("tone-2", wave, 8000, caption="The same")
+    assert again.file == sound.file, "the same sound is one file"
+
+
+def test_a_caption_is_text(run, monkeypatch):
+    sound = results.audio("tone", np.zeros(80), 8000, caption='<script> & "quotes"')
+    assert "<script>" not in sound._repr_html_()
+    assert f'src="{sound.file}"' in sound._repr_html_()
+    monkeypatch.setattr(results, "run_dir", lambda: run)
+    monkeypatch.delenv(results.RUN_DIR)
+    assert 'src="data:audio/flac;base64,' in sound._repr_html_(), "by hand, the notebook carries its sounds"
+
+
+def test_the_same_figure_is_the_same_file(run):
+    from matplotlib.figure import Figure
+
+    contents = []
+    for _ in range(2):
+        fig = Figure()
+        fig.subplots().plot([1, 2, 3])
+        contents.append(results.figure("line", fig, caption="A\nline", alt="Up").read_bytes())
+    assert contents[0] == contents[1]
+    assert written(run)["figures"]["line"] == {"file": "figures/line.png", "caption": "A line", "alt": "Up"}
+
+
+def test_sources_are_ours_only(run):
+    results.finish()
+    sources = json.loads((run / "sources.json").read_text())
+    assert any(path.endswith("interp/results.py") for path in sources["modules"])
+    assert not [
+        path for path in sources["modules"] if "site-packages" in path or path.endswith("json/__init__.py")
+    ]
+    assert sources["peak_memory_bytes"] > 2**20

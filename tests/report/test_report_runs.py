@@ -1,0 +1,121 @@
+"""Runs with a real kernel: what is done is not repeated, and what failed is never taken for done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import psutil
+import pytest
+from report_project import CELLS, PHASE, make_project, read, set_parameters, write_notebook
+
+from report.project import ReportError, read_json
+from report.run import run_profile
+from report.runs import state
+
+
+def now(project, profile="etude"):
+    return state(project, *read(project, profile))
+
+
+def test_a_run_is_done_once_until_something_changes(tmp_path):
+    project = make_project(tmp_path)
+    profile, notebook = read(project)
+    assert now(project).status == "missing"
+    (done,) = run_profile(project, profile)
+    assert done.status == "done"
+    assert done.folder.name == done.manifest["key"]
+    assert done.manifest["parts"]["modules"]["loud.py"], "the run wrote down the modules that it loaded"
+    assert done.manifest["parts"]["parameters"] == {"seed": 1, "name": "all"}
+    assert done.manifest["peak_memory_bytes"] > 2**25
+    results = read_json(done.folder / "results.json")
+    assert results["numbers"]["level"]["n"] == 3
+    assert abs(results["numbers"]["level"]["value"] - 0.1) < 0.01
+    assert (done.folder / results["audio"]["noise"]["file"]).is_file()
+
+    # The same again: nothing runs.
+    written = os.stat(done.folder / "manifest.json").st_mtime_ns
+    assert run_profile(project, profile)[0].folder == done.folder
+    assert os.stat(done.folder / "manifest.json").st_mtime_ns == written
+
+    # Another profile with the same parameters shares the run; one with others does not.
+    set_parameters(tmp_path, {"seed": 1}, "same")
+    assert now(project, "same").status == "done"
+    set_parameters(tmp_path, {"seed": 2}, "other")
+    assert now(project, "other").status == "missing"
+
+    # Each ingredient makes it stale, is named, and leads back when undone.
+    for path, part in [
+        ("loud.py", "modules: loud.py"),
+        ("data.txt", "data: data.txt"),
+        ("requirements.lock", "lock"),
+    ]:
+        original = (tmp_path / path).read_text()
+        (tmp_path / path).write_text(original + "\n# changed\n")
+        stale = now(project)
+        assert (stale.status, len(stale.reasons)) == ("stale", 1)
+        assert stale.reasons[0].startswith(part)
+        (tmp_path / path).write_text(original)
+        assert now(project).status == "done"
+
+    # Prose is not an ingredient, code is.
+    write_notebook(tmp_path, CELLS, notebook.declared, prose="Other words.")
+    assert now(project).status == "done"
+    write_notebook(tmp_path, [*CELLS, "1 + 1"], notebook.declared)
+    assert now(project).reasons[0].startswith("notebook: ")
+    write_notebook(tmp_path, CELLS, notebook.declared)
+
+    # A finished run whose files were damaged is not used.
+    results["numbers"]["level"]["value"] = 9.0
+    (done.folder / "results.json").write_text(json.dumps(results))
+    assert now(project).status == "stale"
+    assert "results.json" in now(project).reasons[0]
+    # Nor is one whose manifest was cut off: no manifest, no run.
+    (done.folder / "manifest.json").write_text('{"key": ')
+    assert now(project).status == "missing"
+
+
+FAILURES = {
+    "error": ("raise ValueError('no\\nsuch thing')", {}, "cell 7 .*ValueError: no such thing"),
+    "killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", {}, "cell 7 .*its kernel died"),
+    "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 6}, "cell 7 .*took longer than 6 s"),
+    "total timeout": ("import time\ntime.sleep(60)", {"timeout_s": 8}, "took longer than 8 s"),
+    "outputs": (
+        "1",
+        {"outputs": {"numbers": ["level", "x"], "figures": ["y"]}},
+        "after its last cell: it left no figure y, number x",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_is_one_line_and_leaves_no_run(case, tmp_path, capfd):
+    code, declared, sentence = FAILURES[case]
+    project = make_project(tmp_path, extra=(code,), **declared)
+    profile, _ = read(project)
+    with pytest.raises(ReportError, match="1 of 1 phases failed; the book was not built"):
+        run_profile(project, profile)
+    failed = now(project)
+    assert failed.status == "failed"
+    assert re.search(sentence, failed.reasons[0]), failed.reasons
+    said = capfd.readouterr().err
+    assert f"{PHASE}: failed " in said and f"The log is build/runs/{PHASE}/failed/log." in said
+    assert (failed.folder / "log").is_file() and (failed.folder / "notebook.ipynb").is_file()
+    assert not list(project.runs.rglob("manifest.json"))
+    assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_what_a_crash_left_is_cleared_and_a_later_success_forgets_the_failure(tmp_path):
+    project = make_project(tmp_path, extra=("import loud\nassert loud.LEVEL > 1",))
+    left_over = project.runs / PHASE / ".attempt-999999999"
+    left_over.mkdir(parents=True)
+    profile, _ = read(project)
+    with pytest.raises(ReportError):
+        run_profile(project, profile)
+    assert not left_over.exists()
+    (tmp_path / "loud.py").write_text("LEVEL = 2.0\n")
+    assert run_profile(project, profile)[0].status == "done"
+    assert not (project.runs / PHASE / "failed").exists()
