@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,9 +41,8 @@ def build_book(project: Project, staged: Path) -> bool:
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
     log = project.build / "book.log"
     with log.open("w", encoding="utf-8") as file:
-        plain = os.environ | {"NO_COLOR": "1"}
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged, env=plain).returncode
-    text = log.read_text(encoding="utf-8")
+        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged).returncode
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))  # colours
     if code != 0:
         lines = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in lines[:20] or text.splitlines()[-20:]:

@@ -40,34 +40,45 @@ def collect(project: Project, profile: Profile, states: list[State]) -> Path:
     staged = project.build / "book-src"
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    shutil.copy(project.root / "_config.yml", staged)
-    toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
-    (staged / "_toc.yml").write_text(yaml.safe_dump(only_run(toc, set(profile.phases)), sort_keys=False))
+    (staged / "phases").mkdir(exist_ok=True)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(project.root / name, staged)
+    toc = yaml.safe_load((staged / "_toc.yml").read_text(encoding="utf-8"))
+    for phase in set(phases_of(toc)) - set(profile.phases):
+        (staged / "phases" / f"{phase}.md").write_text(absent_page(project, profile, phase), encoding="utf-8")
     for now in states:
         page = phase_page(Notebook.read(project, now.phase), now, project, profile)
-        target = staged / "phases" / f"{now.phase}.ipynb"
-        target.parent.mkdir(exist_ok=True)
-        nbformat.write(page, target)
+        nbformat.write(page, staged / "phases" / f"{now.phase}.ipynb")
         copy_files(now, staged)
     check_quotes(staged, states)
     return staged
 
 
-def only_run(toc: Any, phases: set[str]) -> Any:
-    """The table of contents without the phases that this profile does not have."""
-    if isinstance(toc, list):
-        return [only_run(item, phases) for item in toc if not _is_other_phase(item, phases)]
-    if isinstance(toc, dict):
-        kept = {name: only_run(value, phases) for name, value in toc.items()}
-        if "parts" in kept:
-            kept["parts"] = [part for part in kept["parts"] if part.get("chapters")]
-        return kept
-    return toc
+def phases_of(toc: Any) -> Iterator[str]:
+    """The phases in a table of contents."""
+    for item in toc if isinstance(toc, list) else toc.values() if isinstance(toc, dict) else []:
+        if isinstance(item, str) and item.startswith("phases/"):
+            yield item.removeprefix("phases/")
+        else:
+            yield from phases_of(item)
 
 
-def _is_other_phase(item: Any, phases: set[str]) -> bool:
-    file = item.get("file", "") if isinstance(item, dict) else ""
-    return file.startswith("phases/") and file.removeprefix("phases/") not in phases
+def absent_page(project: Project, profile: Profile, phase: str) -> str:
+    """The page of a phase that this profile does not run, so that links to it say so."""
+    path = project.phases / f"{phase}.ipynb"
+    title = heading(path) if path.is_file() else phase
+    return (
+        f"# {title}\n\nThis edition was made with profile `{profile.name}`, which does not run this phase.\n"
+    )
+
+
+def heading(notebook: Path) -> str:
+    """A notebook's first heading, or its name."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        found = re.search(r"^# (.+)$", cell.source, re.M) if cell.cell_type == "markdown" else None
+        if found:
+            return found.group(1).strip()
+    return notebook.stem
 
 
 def phase_page(source: Notebook, now: State, project: Project, profile: Profile) -> nbformat.NotebookNode:

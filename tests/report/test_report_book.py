@@ -12,7 +12,8 @@ from report_project import PHASE, make_project, read
 
 from report.book import build_book
 from report.check import check_book
-from report.collect import check_quotes, collect, only_run
+from report.collect import absent_page, check_quotes, collect, phases_of
+from report.profile import Profile
 from report.project import ReportError, read_json
 from report.run import run_profile
 from report.runs import State
@@ -20,7 +21,7 @@ from report.runs import State
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_toc_keeps_only_phases_of_the_profile():
+def test_phases_of_a_table_of_contents():
     toc = {
         "root": "index",
         "parts": [
@@ -28,8 +29,14 @@ def test_toc_keeps_only_phases_of_the_profile():
             {"caption": "Guides", "chapters": [{"file": "quickstart"}]},
         ],
     }
-    assert only_run(toc, {"1-b"})["parts"][0]["chapters"] == [{"file": "phases/1-b"}]
-    assert [part["caption"] for part in only_run(toc, set())["parts"]] == ["Guides"]
+    assert list(phases_of(toc)) == ["0-a", "1-b"]
+
+
+def test_a_phase_that_the_profile_does_not_run_says_so(tmp_path):
+    project = make_project(tmp_path)
+    profile = Profile("other", {})
+    assert absent_page(project, profile, PHASE).startswith("# Noise\n")
+    assert "profile `other`, which does not run" in absent_page(project, profile, "9-unwritten")
 
 
 @pytest.mark.parametrize("status", ["missing", "failed", "stale", "running"])
@@ -83,6 +90,7 @@ def test_book_of_a_run(tmp_path):
     sound = read_json(states[0].folder / "results.json")["audio"]["noise"]["file"]
     assert (project.html / "_static" / sound).is_file()
     assert "0.1" in (project.html / "index.html").read_text()
+    assert "does not run this phase" in (project.html / "phases" / "9-other.html").read_text()
     counts, problems = check_book(project.html)
     assert problems == [] and counts["sounds"] == 1 and counts["pictures"] >= 1
 
