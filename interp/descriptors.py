@@ -7,7 +7,7 @@ cue                   unit                meaning
 ``onset_rate``        onsets/s            note onsets found in spectral flux
 ``tempo``             beats/min           strongest periodicity of the onset strength; NaN without two onsets
 ``centroid``          Hz                  spectral centroid, each frame weighted by its energy
-``pitch``             MIDI note number    register: median over frames of energy-weighted pitch; A4 is 69
+``pitch``             MIDI note number    register: median over frames of the upper voice; A4 is 69
 ``mode``              correlation         best major minus best minor key profile: above 0 leans to major
 ``articulation``      share               share of frames 12 dB under the local peak: high is staccato
 ====================  ==================  ================================================================
@@ -124,34 +124,59 @@ def _centroid(spectrum: np.ndarray) -> float:
 
 
 def _pitch_and_mode(y: np.ndarray) -> tuple[float, float]:
-    """Register and the leaning towards major, from a constant-Q transform with three bins a semitone."""
+    """Median pitch of the upper voice, and the leaning towards major."""
     import librosa
 
-    lowest, octaves = 33, 6  # A1 (55 Hz) to A7
-    cqt = np.abs(
-        librosa.cqt(
-            y,
-            sr=ANALYSIS,
-            hop_length=512,
-            fmin=librosa.midi_to_hz(lowest),
-            n_bins=36 * octaves,
-            bins_per_octave=36,
-        )
+    lowest, octaves = 33, 6  # from A1 (55 Hz), three bins a semitone
+    cqt = librosa.cqt(
+        y,
+        sr=ANALYSIS,
+        hop_length=512,
+        fmin=librosa.midi_to_hz(lowest),
+        n_bins=36 * octaves,
+        bins_per_octave=36,
     )
-    peaks = cqt * (
-        cqt >= np.maximum(np.roll(cqt, 1, axis=0), np.roll(cqt, -1, axis=0))
-    )  # partials, not their skirts
-    energy = peaks.sum(0)
-    heard = energy > 0.05 * energy.max()
-    pitches = lowest + np.arange(len(cqt)) / 3
-    register = (pitches[:, None] * peaks[:, heard] ** 2).sum(0) / (peaks[:, heard] ** 2).sum(0)
+    notes = _strongest_notes(np.cbrt(np.abs(cqt)))
+    pitches = lowest + np.arange(len(notes)) / 3
+    heard = notes.any(0)
+    highest = pitches[len(notes) - 1 - (notes[::-1, heard] > 0).argmax(0)]
     classes = np.zeros(12)
-    np.add.at(classes, np.rint(pitches).astype(int) % 12, np.sqrt(peaks[:, heard]).sum(1))
-    fit = [
-        max(_correlation(classes, np.roll(profile, tonic)) for tonic in range(12))
-        for profile in (MAJOR, MINOR)
-    ]
-    return float(np.median(register)), fit[0] - fit[1]
+    np.add.at(classes, np.rint(pitches).astype(int) % 12, notes.sum(1))
+    fit = [max(_correlation(classes, np.roll(p, tonic)) for tonic in range(12)) for p in (MAJOR, MINOR)]
+    return float(np.median(highest)), fit[0] - fit[1]
+
+
+def _strongest_notes(spectrum: np.ndarray, n: int = 3) -> np.ndarray:
+    """Salience of up to ``n`` notes a frame, [bin, frame], from a constant-Q spectrum of 36 bins an octave.
+
+    The note whose harmonics sum to most is taken, its share of them taken away, and so on: overtones of one
+    note, the fifth partial's major third among them, would otherwise pass for notes.
+
+    Source: after Klapuri (2006), multiple fundamental frequency estimation by summing harmonic amplitudes.
+    """
+    bins, frames = spectrum.shape
+    peaks = spectrum * ((spectrum >= np.roll(spectrum, 1, 0)) & (spectrum >= np.roll(spectrum, -1, 0)))
+    rest = np.maximum.reduce(
+        [peaks, np.roll(peaks, 1, 0), np.roll(peaks, -1, 0)]
+    )  # harmonics are between bins
+    rest /= rest.max()
+    harmonics = [round(36 * np.log2(k)) for k in range(1, 9)]
+    found, every, strongest = np.zeros((bins, frames)), np.arange(frames), None
+    for _ in range(n):
+        salience = sum(0.75**i * np.pad(rest[up:], ((0, up), (0, 0))) for i, up in enumerate(harmonics))
+        salience *= rest > 0.02  # a note has a fundamental
+        best = salience.argmax(0)
+        value = salience[best, every]
+        strongest = value if strongest is None else strongest
+        clear = value > np.maximum(0.3 * strongest, 0.15 * strongest.max())
+        found[best[clear], every[clear]] = value[clear]
+        share = 0.9 * rest[best, every]
+        for up in harmonics:
+            for near in range(-2, 3):
+                at = best + up + near
+                hit = clear & (at >= 0) & (at < bins)
+                rest[at[hit], every[hit]] = np.maximum(0, rest[at[hit], every[hit]] - share[hit])
+    return found
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
