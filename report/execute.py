@@ -6,7 +6,10 @@ leaves ``outcome.json``; when that is missing, the process did not get to its en
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +85,20 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     return {"ok": False, "reason": reason, **current}
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, even if that was killed; its kernel follows."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
+    end_with_parent()
     job = read_json(Path(sys.argv[1]))
     write_json(Path(job["outcome"]), execute(job))
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import psutil
 import pytest
@@ -105,6 +109,45 @@ def test_a_failure_is_one_line_and_leaves_no_run(case, tmp_path, capfd):
     assert (failed.folder / "log").is_file() and (failed.folder / "notebook.ipynb").is_file()
     assert not list(project.runs.rglob("manifest.json"))
     assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def processes_of(project) -> list[psutil.Process]:
+    """Everything alive that has this project's folder in its environment or command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.environ().get("INTERP_RUN_DIR", "")]
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if process.pid != os.getpid() and any(str(project.root) in word for word in words):
+            found.append(process)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_build_that_is_stopped_leaves_no_process_and_no_run(end, tmp_path):
+    project = make_project(tmp_path, extra=("import time\ntime.sleep(100)",))
+    code = (
+        "import sys, pathlib; from report.project import Project; from report.profile import Profile\n"
+        "from report.run import run_profile; project = Project(pathlib.Path(sys.argv[1]))\n"
+        "run_profile(project, Profile.read(project, 'etude'))"
+    )
+    builder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(project.runs.rglob("audio/*")):  # it has come to the last cell but one
+        assert time.monotonic() < deadline, "the run did not start"
+        time.sleep(0.1)
+    assert now(project).status == "running"
+    builder.send_signal(end)
+    builder.wait(20)
+    while processes_of(project):
+        assert time.monotonic() < deadline, processes_of(project)
+        time.sleep(0.1)
+    assert now(project).status == "missing"
+    assert not list(project.runs.rglob("manifest.json"))
+    write_notebook(tmp_path, CELLS, read(project)[1].declared)
+    assert run_profile(project, read(project)[0])[0].status == "done"
 
 
 @pytest.mark.slow
