@@ -83,7 +83,7 @@ def test_a_run_is_done_once_until_something_changes(tmp_path):
 FAILURES = {
     "error": ("raise ValueError('no\\nsuch thing')", {}, "cell 7 .*ValueError: no such thing"),
     "killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", {}, "cell 7 .*its kernel died"),
-    "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 6}, "cell 7 .*took longer than 6 s"),
+    "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 15}, "cell 7 .*took longer than 15 s"),
     "total timeout": ("import time\ntime.sleep(60)", {"timeout_s": 8}, "took longer than 8 s"),
     "outputs": (
         "1",
@@ -134,7 +134,7 @@ def test_a_build_that_is_stopped_leaves_no_process_and_no_run(end, tmp_path):
         "run_profile(project, Profile.read(project, 'etude'))"
     )
     builder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not list(project.runs.rglob("audio/*")):  # it has come to the last cell but one
         assert time.monotonic() < deadline, "the run did not start"
         time.sleep(0.1)
