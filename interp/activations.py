@@ -255,13 +255,13 @@ def _teacher_force(
     with recorder:
         for length, members in tqdm(batches, desc="capture", disable=not progress, leave=False):
             sequence = interleave(model, clips.tokens[members].to(model.device))
-            # Null rows may be padded to any length: all positions of a null text are zeros alike, and
-            # attention over equal keys gives the same whatever their number.
             prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
-            texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
-            condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
             layout = Pass(len(members), (recorder.groups,))
             with running(model, layout), model.musicgen.autocast:
+                # Null rows may be padded to any length: all positions of a null text are zeros alike, and
+                # attention over equal keys gives the same whatever their number.
+                texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
+                condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
                 model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
             recorder.finish_batch(layout, members)
 

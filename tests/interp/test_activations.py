@@ -162,8 +162,15 @@ def test_activations_that_are_not_finite_are_refused(model):
         interp.capture(model, generation, [2])
 
 
-def test_clips_beyond_one_window_are_refused(model):
-    generation = model.generate(["calm"], seconds=21, progress=False)
-    assert generation.tokens.shape[-1] == 21 * 50
-    with pytest.raises(interp.InterpError, match="20 s at a time"):
-        interp.capture(model, generation)
+def test_clips_beyond_one_window_are_generated_but_not_captured(make_musicgen):
+    short = interp.Model(make_musicgen(), "short")
+    short.musicgen.max_duration = 1.0
+    seen = []
+    with interp.hook(short, {"resid.0": lambda x, layout, group: seen.append((layout.window, layout.start))}):
+        generation = short.generate(["calm"], seconds=1.4, progress=False)
+    assert generation.tokens.shape[-1] == 70
+    # The second window starts again at step 0, with the 20 frames that it shares with the first at once.
+    assert seen[:53] == [(0, step) for step in range(53)]
+    assert seen[53:55] == [(1, 0), (1, 21)]
+    with pytest.raises(interp.InterpError, match="1 s at a time"):
+        interp.capture(short, generation)
