@@ -8,7 +8,7 @@ mkdir -p build
 .venv/bin/python -m venv "$scratch"
 pip() { "$scratch/bin/python" -m pip --disable-pip-version-check "$@"; }
 # A local version such as 2.13.0+cpu names one machine's build of a release; the lock names the release.
-names_and_versions() { pip list --format=freeze "$@" | grep -Ev '^(pip|wheel)==' | sed 's/+[a-z0-9.]*$//' |
+names_and_versions() { pip list --format=freeze "$@" | grep -v '^pip==' | sed 's/+[a-z0-9.]*$//' |
     tr '[:upper:]_' '[:lower:]-' | LC_ALL=C sort; }
 
 pip install --quiet -r requirements.in
