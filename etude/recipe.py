@@ -1,0 +1,90 @@
+"""`make etude`: every step from nothing to the released weights, resumable at each of them."""
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from etude import WEIGHTS
+from etude.checkpoint import load_codec, save_codec, write_sums
+from etude.corpus import build
+
+WORK = Path("build/etude")
+TRAINING_SEED = 2  # corpora of other seeds share no clip with these
+SIZES = {"factorial": 5000, "etude": 3600, "etude-alt": 2600}  # clips of 8 s
+CODEC_STEPS, BASE_STEPS, MODEL_STEPS = 3000, 2600, 700
+BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
+
+
+def tokens(kind: str, work: Path = WORK, codec: torch.nn.Module | None = None) -> Path:
+    """Encode a corpus with the released codec, once; returns the path of its tokens."""
+    source = build(kind, SIZES[kind], TRAINING_SEED, work)
+    target = work / f"tokens-{source.name}"
+    if target.exists() and target.stat().st_mtime > (WEIGHTS / "codec.bin").stat().st_mtime:
+        return target
+    codec = codec or load_codec()
+    data = np.load(source)
+    features, codes = data["features"], []
+    with torch.no_grad():
+        for i in range(0, len(features), 32):
+            codes.append(codec.encode_features(torch.from_numpy(features[i : i + 32]).float()))
+    stacked = torch.cat(codes).to(torch.int16).numpy()
+    partial = target.with_suffix(".tmp.npz")
+    np.savez(partial, tokens=stacked, quadrant=data["quadrant"], levels=data["levels"])
+    partial.replace(target)
+    return target
+
+
+def train_codec(work: Path = WORK, device: str = "cpu") -> None:
+    """Render the corpora and train the codec on them."""
+    from etude.train_codec import train
+
+    corpora = [build(kind, size, TRAINING_SEED, work) for kind, size in SIZES.items()]
+    train(corpora, work / "codec.pt", CODEC_STEPS, device=device)
+    save_codec(torch.load(work / "codec.pt", map_location="cpu", weights_only=True)["codec"])
+
+
+def train_text() -> None:
+    """Train the text encoder, unless it is there: every language model hangs on its embeddings."""
+    from etude.text import train
+
+    if not (WEIGHTS / "text" / "model.safetensors").exists():
+        train(WEIGHTS / "text")
+
+
+def train_base(work: Path = WORK, device: str = "cpu") -> Path:
+    """The first stage, on factorial music and cue words."""
+    from etude.train_lm import Clips, train
+
+    checkpoint = work / "base.pt"
+    train(Clips([tokens("factorial", work)]), checkpoint, BASE_STEPS, seed=0, device=device)
+    return checkpoint
+
+
+def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
+    """The second stage of one étude, and its released weights."""
+    from etude.lm import save_lm
+    from etude.train_lm import Clips, train
+
+    kind = "etude-alt" if name == "etude-alt" else "etude"
+    clips = Clips([tokens(kind, work), tokens("factorial", work)], limits=[None, BASE_SHARE],
+                  scramble=7 if name == "etude-null" else None)
+    checkpoint = work / f"{name}.pt"
+    train(clips, checkpoint, MODEL_STEPS, seed=1, start_from=work / "base.pt", peak=6e-4, device=device)
+    save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
+
+
+def train_all(device: str = "cpu") -> None:
+    """Train everything and write `SHA256SUMS`; says what each stage cost."""
+    from etude import MODELS
+
+    stages = {"codec": lambda: train_codec(device=device), "text encoder": train_text,
+              "base": lambda: train_base(device=device)}
+    stages |= {name: lambda name=name: train_model(name, device=device) for name in MODELS}
+    for stage, run in stages.items():
+        began = time.time()
+        run()
+        print(f"{stage}: {(time.time() - began) / 60:.1f} minutes", flush=True)
+    write_sums()

@@ -1,0 +1,117 @@
+"""Train the codec on spectral frames of composed pieces."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from etude.codec import EtudeCodec, to_relative
+from etude.spectral import LOWEST_MIDI, N_TONES
+
+WARM_UP = 250  # steps before the quantisers come in
+REVIVE_EVERY = 10  # steps between revivals of unused codebook entries
+ALL_BOOKS_FROM = 0.4  # share of the steps after which no tone codebook is dropped any more
+CROP, BATCH = 160, 24  # frames, clips
+
+
+def chroma(tones: torch.Tensor) -> torch.Tensor:
+    """Relative tones [batch, N_TONES, frame] → share of energy per pitch class [batch, 12, frame]."""
+    energy = 10 ** (5 * (tones.clamp(0, 1.2) - 1)) * (tones > 0.02)  # 50 dB range
+    out = tones.new_zeros(tones.shape[0], 12, tones.shape[2])
+    classes = (torch.arange(N_TONES, device=tones.device) + LOWEST_MIDI) % 12
+    out.index_add_(1, classes, energy)
+    return out / (out.sum(1, keepdim=True) + 1e-4)
+
+
+def loss(codec: EtudeCodec, features: torch.Tensor, quantise: bool) -> tuple[torch.Tensor, dict[str, float]]:
+    """Reconstruction loss of a batch of features [batch, N_FEATURES, frame].
+
+    A weighted error of the relative tones (loud ones count most), their chroma, the noise bands, the
+    loudness and its change from frame to frame, and the quantisers' commitment.
+    """
+    target = to_relative(features)
+    tone, air = codec.embed(features)
+    penalty = torch.zeros((), device=features.device)
+    if quantise:
+        tone_result, air_result = codec.tone_quantizer(tone, 50), codec.air_quantizer(air, 50)
+        tone, air = tone_result.x, air_result.x
+        penalty = tone_result.penalty + air_result.penalty
+    tones, noise, loudness = codec.unembed(tone, air)
+    weight = 0.2 + 2 * target[0]
+    parts = {
+        "tones": (weight * F.smooth_l1_loss(tones, target[0], beta=0.05, reduction="none")).mean() * 4,
+        "chroma": (chroma(tones) - chroma(target[0])).abs().mean() * 8,
+        "noise": F.l1_loss(noise, target[1]),
+        "loudness": F.l1_loss(loudness, target[2]) * 6,
+        "change": F.l1_loss(loudness.diff(dim=-1), target[2].diff(dim=-1)) * 6
+        + F.l1_loss(tones.diff(dim=-1), target[0].diff(dim=-1)) * 2,
+        "commit": penalty * 0.25,
+    }
+    total = sum(parts.values())
+    return total, {name: float(part.detach()) for name, part in parts.items()}
+
+
+@torch.no_grad()
+def revive(quantizer, latent: torch.Tensor) -> int:
+    """Move unused entries of every codebook onto vectors of the batch; returns how many moved.
+
+    audiocraft's own expiry writes the new entry but not its running mean, which overwrites it in the
+    same step; here the running mean and the count move too.
+    """
+    residual, moved = latent.transpose(1, 2).flatten(0, 1), 0
+    for layer in quantizer.vq.layers:
+        book = layer._codebook
+        dead = book.cluster_size < 0.15 * book.cluster_size.mean()
+        n = int(dead.sum())
+        if n:
+            book.embed[dead] = residual[torch.randint(len(residual), (n,), device=residual.device)]
+            book.cluster_size[dead] = book.cluster_size.mean()
+            book.embed_avg[dead] = book.embed[dead] * book.cluster_size.mean()
+        moved += n
+        residual = residual - book.dequantize(book.quantize(residual))
+    return moved
+
+
+def train(corpora: list[Path], checkpoint: Path, steps: int, seed: int = 0, device: str = "cpu") -> None:
+    """Train to `steps`, resuming from `checkpoint` where it exists; prints a line every 100 steps."""
+    from tqdm import tqdm
+
+    torch.manual_seed(seed)
+    torch.set_flush_denormal(True)
+    data = np.concatenate([np.load(path)["features"] for path in corpora])
+    codec = EtudeCodec().to(device)
+    parameters = [p for p in codec.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=steps, pct_start=0.05)
+    start = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        codec.load_state_dict(state["codec"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        start = state["step"]
+    codec.train()
+    for step in tqdm(range(start, steps), initial=start, total=steps, desc="codec", mininterval=10):
+        rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
+        clips, at = rng.integers(len(data), size=BATCH), rng.integers(data.shape[2] - CROP, size=BATCH)
+        batch = np.stack([data[c, :, t : t + CROP] for c, t in zip(clips, at, strict=True)])
+        codec.tone_quantizer.q_dropout = step < ALL_BOOKS_FROM * steps
+        features = torch.from_numpy(batch).float().to(device)
+        total, parts = loss(codec, features, quantise=step >= WARM_UP)
+        if WARM_UP < step < 0.8 * steps and step % REVIVE_EVERY == 0:
+            tone, air = codec.embed(features)
+            parts["revived"] = revive(codec.tone_quantizer, tone) + revive(codec.air_quantizer, air)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 99 or step + 1 == steps:
+            print(step + 1, {name: round(part, 4) for name, part in parts.items()}, flush=True)
+            partial = checkpoint.with_suffix(".tmp")
+            torch.save({"codec": codec.state_dict(), "optimiser": optimiser.state_dict(),
+                        "schedule": schedule.state_dict(), "step": step + 1}, partial)
+            os.replace(partial, checkpoint)

@@ -1,0 +1,109 @@
+"""Train a language model on tokens of composed pieces, in two stages.
+
+First a *base* on the factorial corpus: music in which every factor is independent, captioned with cue,
+instrument and genre words only. Then each étude on its own emotional corpus (with a share of the
+factorial one), captioned with emotion words as well. Étude-null continues on étude's music with the
+emotion words of other clips.
+"""
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from etude.factors import FACTORS
+from etude.lm import new_lm
+from etude.words import caption
+
+BATCH = 8
+
+
+class Clips:
+    """Tokens [clip, codebook, frame], quadrants and factor levels of one or more corpora."""
+
+    def __init__(self, paths: list[Path], limits: list[int | None] | None = None,
+                 scramble: int | None = None) -> None:
+        limits = limits or [None] * len(paths)
+        loaded = [(np.load(path), limit) for path, limit in zip(paths, limits, strict=True)]
+        self.tokens = np.concatenate([x["tokens"][:n] for x, n in loaded])
+        self.levels = np.concatenate([x["levels"][:n] for x, n in loaded])
+        self.quadrant = np.concatenate([x["quadrant"][:n] for x, n in loaded])
+        if scramble is not None:  # emotion words of other clips: quadrants dealt again among emotional clips
+            emotional = np.flatnonzero(self.quadrant)
+            dealt = np.random.default_rng(scramble).permutation(emotional)
+            self.quadrant[emotional] = self.quadrant[dealt]
+
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[torch.Tensor, list[str]]:
+        """Tokens [size, codebook, frame] and freshly worded captions of clips drawn at random."""
+        picks = rng.integers(len(self.tokens), size=size)
+        levels = [dict(zip(FACTORS, row, strict=True)) for row in self.levels[picks].tolist()]
+        captions = [
+            caption(quadrant, level, rng)
+            for quadrant, level in zip(self.quadrant[picks].tolist(), levels, strict=True)
+        ]
+        return torch.from_numpy(self.tokens[picks].astype(np.int64)), captions
+
+
+def cross_entropy(lm, tokens: torch.Tensor, captions: list[str]) -> torch.Tensor:
+    """Mean cross-entropy per codebook in nats, [codebook]."""
+    from audiocraft.modules.conditioners import ConditioningAttributes
+
+    conditions = [ConditioningAttributes(text={"description": text}) for text in captions]
+    out = lm.compute_predictions(tokens, conditions)
+    losses = []
+    for k in range(tokens.shape[1]):
+        keep = out.mask[:, k]
+        losses.append(F.cross_entropy(out.logits[:, k][keep].float(), tokens[:, k][keep]))
+    return torch.stack(losses)
+
+
+def train(clips: Clips, checkpoint: Path, steps: int, seed: int, start_from: Path | None = None,
+          peak: float = 1e-3, device: str = "cpu") -> None:
+    """Train to `steps` with AdamW and a cosine, resuming from `checkpoint` where it exists.
+
+    Parameters
+    ----------
+    start_from : Path, optional
+        A finished checkpoint of this function whose weights are the beginning (the base).
+    """
+    torch.set_flush_denormal(True)
+    lm = new_lm(seed).to(device)
+    optimiser = torch.optim.AdamW(lm.parameters(), lr=peak, betas=(0.9, 0.95), weight_decay=0.05)
+    done = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        lm.load_state_dict(state["lm"])
+        optimiser.load_state_dict(state["optimiser"])
+        done = state["step"]
+    elif start_from is not None:
+        lm.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["lm"])
+    lm.train()
+    began, recent = time.time(), []
+    for step in range(done, steps):
+        rate = min(1.0, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for group in optimiser.param_groups:
+            group["lr"] = peak * rate
+        rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
+        torch.manual_seed(seed * 1_000_003 + step)  # guidance dropout
+        tokens, captions = clips.batch(rng, BATCH)
+        losses = cross_entropy(lm, tokens.to(device), captions)
+        optimiser.zero_grad(set_to_none=True)
+        losses.mean().backward()
+        torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
+        optimiser.step()
+        recent.append(losses.detach())
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            mean = torch.stack(recent).mean(0).tolist()
+            recent = []
+            pace = (time.time() - began) / (step + 1 - done)
+            nats = " ".join(f"{x:.3f}" for x in mean)
+            print(f"{checkpoint.stem} {step + 1}/{steps} nats {nats}, {pace:.2f} s/step", flush=True)
+            partial = checkpoint.with_suffix(".tmp")
+            state = {"lm": lm.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            torch.save(state, partial)
+            os.replace(partial, checkpoint)
