@@ -276,3 +276,64 @@ def within_between(
     axes[0, 0].set_ylabel("cosine within minus between")
     axes[0, 0].legend(frameon=False, fontsize=7)
     return figure
+
+
+def cosines_by_layer(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], layers: Sequence[int | str], alt: str
+) -> Figure:
+    """Cosines as they are against depth: a panel for each model, a line for each kind of pair.
+
+    Parameters
+    ----------
+    panels : dict
+        From a model's name to ``{kind of pair: [cosine of each layer]}``.
+    """
+    figure, axes = _figure(alt, 1, len(panels), size=(2.6 * len(panels) + 1, 3.4), sharey=True)
+    x = np.arange(len(layers))
+    for ax, (name, lines) in zip(axes[0], panels.items(), strict=True):
+        for i, (kind, cosines) in enumerate(lines.items()):
+            ax.plot(x, cosines, color=COLOURS[i], marker=MARKERS[i], markersize=4, linewidth=1, label=kind)
+        ax.axhline(1, color="k", linewidth=0.6)
+        ax.set_xticks(x, [str(layer) for layer in layers], rotation=90 if len(layers) > 8 else 0)
+        ax.set_title(name, fontsize=10)
+        ax.set_xlabel("layer")
+    lowest = min(min(c) for lines in panels.values() for c in lines.values())
+    axes[0, 0].set(ylabel="cosine, not centred", ylim=(min(0.0, lowest - 0.05), 1.05))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    return figure
+
+
+def cues_by_condition(
+    series: Mapping[str, Mapping[str, Mapping[str, Interval]]], units: Mapping[str, str], alt: str
+) -> Figure:
+    """Measured cues under each condition, a panel for each cue, models side by side with intervals.
+
+    Parameters
+    ----------
+    series : dict
+        ``series[model][condition][cue]``; a cue that could not be measured there is left out.
+    units : dict
+        From each cue to its unit: the panels, in order.
+    """
+    columns = min(4, len(units))
+    rows = -(-len(units) // columns)
+    figure, axes = _figure(alt, rows, columns, size=(2.5 * columns, 2.4 * rows + 0.4))
+    conditions = list(next(iter(series.values())))
+    for ax, (cue, unit) in zip(axes.flat, units.items(), strict=False):
+        for i, (name, by_condition) in enumerate(series.items()):
+            found = [(k, by_condition[c][cue]) for k, c in enumerate(conditions) if cue in by_condition[c]]
+            x = [k + 0.22 * (i - (len(series) - 1) / 2) for k, _ in found]
+            middle = np.array([v.estimate for _, v in found])
+            spread = np.array([[v.estimate - v.low, v.high - v.estimate] for _, v in found]).reshape(-1, 2).T
+            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4, "capsize": 2}
+            ax.errorbar(x, middle, np.maximum(spread, 0), linestyle="none", label=name, **style)
+        ax.set_xticks(range(len(conditions)), conditions, fontsize=8)
+        ax.set_xlim(-0.5, len(conditions) - 0.5)
+        ax.set_title(cue.replace("_", " "), fontsize=10)
+        ax.set_ylabel(unit, fontsize=8)
+    for ax in axes.flat[len(units) :]:
+        ax.axis("off")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    return figure

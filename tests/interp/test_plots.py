@@ -96,3 +96,28 @@ def test_within_between_shows_interval_and_chance():
 def test_a_figure_without_alternative_text_is_refused():
     with pytest.raises(interp.InterpError, match="alternative text"):
         plots.cosine_heatmap(np.eye(2), ["a", "b"], alt=" ")
+
+
+def test_cosines_by_layer_has_a_panel_for_each_model():
+    lines = {"same prompt": [0.9, 0.99], "other emotion": [0.8, 0.98]}
+    figure = plots.cosines_by_layer({"etude": lines, "twin": lines}, ["in", 0], alt="Cosines.")
+    assert [ax.get_title() for ax in figure.axes] == ["etude", "twin"]
+    assert figure.axes[1].lines[1].get_ydata() == pytest.approx([0.8, 0.98])
+    assert "other emotion" in words(figure) and drawn(figure) > 5_000
+
+
+def test_cues_by_condition_leaves_out_what_was_not_measured():
+    level, pitch = stats.Interval(-20, -22, -19), stats.Interval(60, 55, 70)
+    series = {
+        "etude": {"happy": {"level": level, "pitch": pitch}, "sad": {"level": level, "pitch": pitch}},
+        "twin": {"happy": {"level": level}, "sad": {"level": level, "pitch": pitch}},
+    }
+    units = {"level": "dB full scale", "pitch": "MIDI note number"}
+    figure = plots.cues_by_condition(series, units, alt="Cues.")
+    text = words(figure)
+    assert "dB full scale" in text and "MIDI note number" in text and "happy" in text
+    shown = [len(bars.lines[0].get_xdata()) for bars in figure.axes[1].containers]
+    assert shown == [2, 1]
+    bar = figure.axes[0].containers[0].lines[2][0].get_segments()[0]
+    assert tuple(bar[:, 1]) == pytest.approx((-22, -19))
+    assert drawn(figure) > 5_000
