@@ -19,7 +19,8 @@ report: setup  ## run what is not up to date and build the book; PROFILE=etude (
 	@$(PY) -m report build --profile "$(PROFILE)" $(ARGS)
 
 test: setup  ## run the tests; SLOW=1 runs the slow ones too, ARGS="-k name" selects
-	@$(PY) -m pytest $(if $(SLOW),,-m "not slow") $(ARGS)
+	@# One thread: the tests' models are tiny, and threads that wait for each other crawl on a busy machine.
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest $(if $(SLOW),,-m "not slow") $(ARGS)
 
 lab: setup  ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --notebook-dir . $(ARGS) phases
