@@ -150,3 +150,29 @@ def sentence(name: str, found: ByLayer, layer: str) -> str:
         f"{here.high:+.3f}; {found.clusters} prompts, {found.clips} clips). Over its {count} "
         f"layer{'s' if count > 1 else ''}, {verdict} (p = {found.best_p:.3f}, corrected)."
     )
+
+
+def verdict(target: str, p: float, nulls: Mapping[str, float]) -> str:
+    """What tests of a model and of its nulls say together, in one sentence of Markdown.
+
+    Parameters
+    ----------
+    p : float
+        Of the target model.
+    nulls : dict
+        From the name of each null to its p.
+    """
+    passed = [name for name, value in nulls.items() if value < ALPHA]
+    if p >= ALPHA:
+        return f"**{target}**: no difference was found (p = {p:.3f}); that does not show that there is none."
+    if passed:
+        return (
+            f"**{target}**: a difference was found (p = {p:.3f}), and so it was in {' and in '.join(passed)}: "
+            f"finding it says nothing about what {target} has learnt of emotion."
+        )
+    if not nulls:
+        return f"**{target}**: a difference was found (p = {p:.3f}), with no null beside it to judge it by."
+    return (
+        f"**{target}**: a difference was found (p = {p:.3f}), and in none of its nulls "
+        f"({', '.join(f'{name} p = {value:.3f}' for name, value in nulls.items())})."
+    )

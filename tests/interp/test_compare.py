@@ -62,3 +62,11 @@ def test_pooled_by_layer_is_the_mean_of_what_capture_gives(model):
     torch.testing.assert_close(torch.tensor(pooled["in"]), acts.pooled("resid.pre"), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(torch.tensor(pooled["2"]), acts.pooled("resid.2"), rtol=1e-4, atol=1e-5)
     assert list(compare.pooled_by_layer(model, clips, layers=[1], progress=False)) == ["in", "1"]
+
+
+def test_a_verdict_reads_the_nulls_first():
+    assert "no difference was found" in compare.verdict("étude", 0.4, {"twin": 0.001})
+    assert "and so it was in twin" in compare.verdict("étude", 0.001, {"null": 0.5, "twin": 0.02})
+    both = compare.verdict("étude", 0.001, {"null": 0.5, "twin": 0.2})
+    assert "in none of its nulls (null p = 0.500, twin p = 0.200)" in both
+    assert "no null beside it" in compare.verdict("étude", 0.001, {})
