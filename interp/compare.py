@@ -167,7 +167,7 @@ def verdict(target: str, p: float, nulls: Mapping[str, float]) -> str:
         return f"**{target}**: no difference was found (p = {p:.3f}); that does not show that there is none."
     if passed:
         return (
-            f"**{target}**: a difference was found (p = {p:.3f}), and so it was in {' and in '.join(passed)}: "
+            f"**{target}**: a difference was found (p = {p:.3f}), and so it was in {', '.join(passed)}: "
             f"finding it says nothing about what {target} has learnt of emotion."
         )
     if not nulls:
