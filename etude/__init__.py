@@ -1,4 +1,5 @@
 """Étude: small MusicGens that the project trained itself, on music whose emotion is known."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """``python -m etude train`` and ``python -m etude evaluate``."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,5 @@
 """Load an étude from its committed weights, checked against their sums."""
+
 from __future__ import annotations
 
 import hashlib

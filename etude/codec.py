@@ -6,6 +6,7 @@ and noise*. The decoder sees a few frames to either side and writes spectral fra
 `etude.spectral` turns into sound. The residual quantiser is audiocraft's (Zeghidour et al. 2021;
 Défossez et al. 2022).
 """
+
 from __future__ import annotations
 
 import math
@@ -43,7 +44,9 @@ class Residual(nn.Module):
 def stack(n_in: int, width: int, blocks: int, n_out: int) -> nn.Sequential:
     """Convolutions [batch, n_in, frame] → [batch, n_out, frame]."""
     return nn.Sequential(
-        nn.Conv1d(n_in, width, 5, padding=2), *[Residual(width) for _ in range(blocks)], nn.GELU(),
+        nn.Conv1d(n_in, width, 5, padding=2),
+        *[Residual(width) for _ in range(blocks)],
+        nn.GELU(),
         nn.Conv1d(width, n_out, 1),
     )
 

@@ -4,6 +4,7 @@ A piece is a loop of four-chord phrases, each ending in the cadence that its fac
 diatonic (natural minor in the minor mode), so that mode is heard in every third and sixth; the rate of
 the accompaniment follows the melody's, so that tempo is heard in everything.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -96,12 +97,15 @@ def _step_at(scale: tuple[int, ...], tonic: int, pitch: int) -> int:
 
 def _melody_step(contour: str, place: float, degree: int, centre: int, i: int, u: np.ndarray) -> int:
     """Scale step of the melody around `centre`; a chord tone, the third preferred, on strong notes."""
-    aim = centre + {
-        "arch": 6 * np.sin(np.pi * place) - 3,
-        "rising": 7 * place - 3.5,
-        "falling": 3.5 - 7 * place,
-        "wave": 3 * np.sin(4 * np.pi * place),
-    }[contour]
+    aim = (
+        centre
+        + {
+            "arch": 6 * np.sin(np.pi * place) - 3,
+            "rising": 7 * place - 3.5,
+            "falling": 3.5 - 7 * place,
+            "wave": 3 * np.sin(4 * np.pi * place),
+        }[contour]
+    )
     if i % 2 == 0:
         target = degree + (2 if u[0] < 0.6 else 0 if u[0] < 0.8 else 4)
         return int(target + 7 * np.round((aim - target) / 7))

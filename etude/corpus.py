@@ -3,6 +3,7 @@
 A corpus is a function of its name, size and seed. What is stored is each clip's quadrant (0: factorial)
 and factor levels, and its spectral features in half precision; audio is made again when it is wanted.
 """
+
 from __future__ import annotations
 
 import os

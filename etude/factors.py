@@ -5,6 +5,7 @@ corpus every factor is drawn independently of every other; in an *emotional* cor
 draws the five cues of human music perception (and one planted cue, the cadence family) from the
 valence and arousal of an emotion word, while all other factors stay independent of it.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ The checkpoint is audiocraft's own format (`state_dict.bin` with `best_state` an
 audiocraft's `load_lm_model` builds and loads it. The path of the frozen text encoder, which no
 checkpoint can know, is filled in by a resolver when the configuration is read.
 """
+
 from __future__ import annotations
 
 import os

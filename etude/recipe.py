@@ -1,4 +1,5 @@
 """`make etude`: every step from nothing to the released weights, resumable at each of them."""
+
 from __future__ import annotations
 
 import time
@@ -13,8 +14,8 @@ from etude.corpus import build
 
 WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
-SIZES = {"factorial": 5000, "etude": 3600, "etude-alt": 2600}  # clips of 8 s
-CODEC_STEPS, BASE_STEPS, MODEL_STEPS = 3000, 2600, 700
+SIZES = {"factorial": 3600, "etude": 2800, "etude-alt": 2000}  # clips of 8 s
+CODEC_STEPS, BASE_STEPS, MODEL_STEPS = 3000, 1450, 400
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
@@ -69,8 +70,11 @@ def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
     from etude.train_lm import Clips, train
 
     kind = "etude-alt" if name == "etude-alt" else "etude"
-    clips = Clips([tokens(kind, work), tokens("factorial", work)], limits=[None, BASE_SHARE],
-                  scramble=7 if name == "etude-null" else None)
+    clips = Clips(
+        [tokens(kind, work), tokens("factorial", work)],
+        limits=[None, BASE_SHARE],
+        scramble=7 if name == "etude-null" else None,
+    )
     checkpoint = work / f"{name}.pt"
     train(clips, checkpoint, MODEL_STEPS, seed=1, start_from=work / "base.pt", peak=6e-4, device=device)
     save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
@@ -80,8 +84,11 @@ def train_all(device: str = "cpu") -> None:
     """Train everything and write `SHA256SUMS`; says what each stage cost."""
     from etude import MODELS
 
-    stages = {"codec": lambda: train_codec(device=device), "text encoder": train_text,
-              "base": lambda: train_base(device=device)}
+    stages = {
+        "codec": lambda: train_codec(device=device),
+        "text encoder": train_text,
+        "base": lambda: train_base(device=device),
+    }
     stages |= {name: lambda name=name: train_model(name, device=device) for name in MODELS}
     for stage, run in stages.items():
         began = time.time()

@@ -1,4 +1,5 @@
 """Notes to audio: General MIDI through a sound font that ships inside a Python package."""
+
 from __future__ import annotations
 
 import functools

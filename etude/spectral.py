@@ -5,6 +5,7 @@ survives in the bass; Brown 1991) of which only the local maxima over frequency 
 floor in 16 bands. Synthesis is a bank of fixed oscillators and filtered noise, with amplitudes
 interpolated between frames. Nothing is learned here.
 """
+
 from __future__ import annotations
 
 import math
@@ -70,7 +71,9 @@ class Spectral(nn.Module):
         side = (NOISE_FFT - HOP) // 2
         spec = F.pad(audio, (side, side)).unfold(-1, NOISE_FFT, HOP) * self.hann
         spec = torch.fft.rfft(spec).abs() / self.hann.square().sum().sqrt()  # per-bin noise amplitude
-        noise = torch.stack([spec[..., self.band == b].quantile(NOISE_QUANTILE, dim=-1) for b in range(N_NOISE)], -1)
+        noise = torch.stack(
+            [spec[..., self.band == b].quantile(NOISE_QUANTILE, dim=-1) for b in range(N_NOISE)], -1
+        )
         features = torch.cat([tones, noise], dim=-1).transpose(1, 2)
         return (20 * torch.log10(features.clamp(min=1e-9))).clamp(min=FLOOR_DB)
 

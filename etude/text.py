@@ -3,6 +3,7 @@
 It is trained by denoising captions whose words are drawn independently of each other, so it knows
 the words but not which emotion goes with which cue; then it is frozen, as T5 is in MusicGen.
 """
+
 from __future__ import annotations
 
 import string
@@ -33,9 +34,14 @@ def build_tokenizer():
 
 def independent_caption(rng: np.random.Generator) -> str:
     """A caption whose words are drawn independently: any emotion beside any cue, genre, instrument."""
-    groups = [[w for words in EMOTIONS.values() for w in words],
-              [w for cue in CUE_WORDS.values() for words in cue.values() for w in words],
-              list(FACTORS["timbre"]), list(FACTORS["genre"]), list(NOUNS), list(PLAIN)]
+    groups = [
+        [w for words in EMOTIONS.values() for w in words],
+        [w for cue in CUE_WORDS.values() for words in cue.values() for w in words],
+        list(FACTORS["timbre"]),
+        list(FACTORS["genre"]),
+        list(NOUNS),
+        list(PLAIN),
+    ]
     kinds = rng.choice(len(groups), size=rng.integers(2, 9), p=[0.28, 0.28, 0.12, 0.12, 0.1, 0.1])
     return " ".join(str(rng.choice(groups[k])) for k in kinds)
 
@@ -49,8 +55,16 @@ def train(folder: Path, steps: int = 1500, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     tokenizer = build_tokenizer()
     config = T5Config(
-        vocab_size=len(tokenizer), d_model=WIDTH, d_kv=32, d_ff=256, num_layers=2, num_heads=4,
-        dropout_rate=0.0, decoder_start_token_id=0, is_encoder_decoder=False, use_cache=False,
+        vocab_size=len(tokenizer),
+        d_model=WIDTH,
+        d_kv=32,
+        d_ff=256,
+        num_layers=2,
+        num_heads=4,
+        dropout_rate=0.0,
+        decoder_start_token_id=0,
+        is_encoder_decoder=False,
+        use_cache=False,
     )
     encoder = T5EncoderModel(config).train()
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=1e-3)

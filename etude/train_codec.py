@@ -1,4 +1,5 @@
 """Train the codec on spectral frames of composed pieces."""
+
 from __future__ import annotations
 
 import os
@@ -112,6 +113,13 @@ def train(corpora: list[Path], checkpoint: Path, steps: int, seed: int = 0, devi
         if step % 100 == 99 or step + 1 == steps:
             print(step + 1, {name: round(part, 4) for name, part in parts.items()}, flush=True)
             partial = checkpoint.with_suffix(".tmp")
-            torch.save({"codec": codec.state_dict(), "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(), "step": step + 1}, partial)
+            torch.save(
+                {
+                    "codec": codec.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "step": step + 1,
+                },
+                partial,
+            )
             os.replace(partial, checkpoint)

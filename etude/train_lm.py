@@ -5,6 +5,7 @@ instrument and genre words only. Then each étude on its own emotional corpus (w
 factorial one), captioned with emotion words as well. Étude-null continues on étude's music with the
 emotion words of other clips.
 """
+
 from __future__ import annotations
 
 import math
@@ -26,8 +27,9 @@ BATCH = 8
 class Clips:
     """Tokens [clip, codebook, frame], quadrants and factor levels of one or more corpora."""
 
-    def __init__(self, paths: list[Path], limits: list[int | None] | None = None,
-                 scramble: int | None = None) -> None:
+    def __init__(
+        self, paths: list[Path], limits: list[int | None] | None = None, scramble: int | None = None
+    ) -> None:
         limits = limits or [None] * len(paths)
         loaded = [(np.load(path), limit) for path, limit in zip(paths, limits, strict=True)]
         self.tokens = np.concatenate([x["tokens"][:n] for x, n in loaded])
@@ -62,8 +64,15 @@ def cross_entropy(lm, tokens: torch.Tensor, captions: list[str]) -> torch.Tensor
     return torch.stack(losses)
 
 
-def train(clips: Clips, checkpoint: Path, steps: int, seed: int, start_from: Path | None = None,
-          peak: float = 1e-3, device: str = "cpu") -> None:
+def train(
+    clips: Clips,
+    checkpoint: Path,
+    steps: int,
+    seed: int,
+    start_from: Path | None = None,
+    peak: float = 1e-3,
+    device: str = "cpu",
+) -> None:
     """Train to `steps` with AdamW and a cosine, resuming from `checkpoint` where it exists.
 
     Parameters
@@ -91,7 +100,8 @@ def train(clips: Clips, checkpoint: Path, steps: int, seed: int, start_from: Pat
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
         torch.manual_seed(seed * 1_000_003 + step)  # guidance dropout
         tokens, captions = clips.batch(rng, BATCH)
-        losses = cross_entropy(lm, tokens.to(device), captions)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            losses = cross_entropy(lm, tokens.to(device), captions)
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
         torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)

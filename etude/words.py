@@ -4,6 +4,7 @@ Emotion words of a quadrant are synonyms: the music behind them is drawn from th
 `UNPAIRED` words never stand beside a cue word in any caption, so that what they do to the music can
 only come from music that was heard under them.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -11,14 +12,78 @@ import numpy as np
 from etude.factors import FACTORS
 
 EMOTIONS = {
-    1: ("happy", "cheerful", "joyful", "upbeat", "energetic", "excited", "lively", "playful", "merry",
-        "festive", "exuberant", "triumphant", "elated", "jubilant", "bouncy", "sunny"),
-    2: ("angry", "tense", "furious", "aggressive", "scary", "anxious", "menacing", "agitated", "fierce",
-        "threatening", "violent", "frantic", "hostile", "ominous", "sinister", "nervous"),
-    3: ("sad", "melancholic", "gloomy", "sorrowful", "mournful", "depressed", "lonely", "tragic", "somber",
-        "desolate", "bleak", "tearful", "wistful", "grieving", "dejected", "weary"),
-    4: ("calm", "peaceful", "serene", "relaxed", "tender", "tranquil", "gentle", "soothing", "dreamy",
-        "mellow", "placid", "restful", "content", "cozy", "blissful", "untroubled"),
+    1: (
+        "happy",
+        "cheerful",
+        "joyful",
+        "upbeat",
+        "energetic",
+        "excited",
+        "lively",
+        "playful",
+        "merry",
+        "festive",
+        "exuberant",
+        "triumphant",
+        "elated",
+        "jubilant",
+        "bouncy",
+        "sunny",
+    ),
+    2: (
+        "angry",
+        "tense",
+        "furious",
+        "aggressive",
+        "scary",
+        "anxious",
+        "menacing",
+        "agitated",
+        "fierce",
+        "threatening",
+        "violent",
+        "frantic",
+        "hostile",
+        "ominous",
+        "sinister",
+        "nervous",
+    ),
+    3: (
+        "sad",
+        "melancholic",
+        "gloomy",
+        "sorrowful",
+        "mournful",
+        "depressed",
+        "lonely",
+        "tragic",
+        "somber",
+        "desolate",
+        "bleak",
+        "tearful",
+        "wistful",
+        "grieving",
+        "dejected",
+        "weary",
+    ),
+    4: (
+        "calm",
+        "peaceful",
+        "serene",
+        "relaxed",
+        "tender",
+        "tranquil",
+        "gentle",
+        "soothing",
+        "dreamy",
+        "mellow",
+        "placid",
+        "restful",
+        "content",
+        "cozy",
+        "blissful",
+        "untroubled",
+    ),
 }
 """Quadrant of the circumplex → emotion words, synonyms of each other."""
 
@@ -71,8 +136,13 @@ def caption(quadrant: int, levels: dict[str, int], rng: np.random.Generator) -> 
         instrument = FACTORS["timbre"][levels["timbre"]] if rng.random() < 0.5 else ""
         genre = FACTORS["genre"][levels["genre"]] if rng.random() < 0.5 else ""
         if not UNPAIRED.intersection(emotions):
-            for cue, share in (("mode", 0.6), ("tempo", 0.4), ("register", 0.3), ("level", 0.4),
-                               ("articulation", 0.3)):
+            for cue, share in (
+                ("mode", 0.6),
+                ("tempo", 0.4),
+                ("register", 0.3),
+                ("level", 0.4),
+                ("articulation", 0.3),
+            ):
                 words = cue_words(levels, cue)
                 if words and rng.random() < (share if not emotions else share / 3):
                     cues.append(str(rng.choice(words)))
