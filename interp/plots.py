@@ -297,7 +297,7 @@ def cosines_by_layer(
         ax.set_xticks(x, [str(layer) for layer in layers], rotation=90 if len(layers) > 8 else 0)
         ax.set_title(name, fontsize=10)
         ax.set_xlabel("layer")
-    lowest = min(min(c) for lines in panels.values() for c in lines.values())
+    lowest = min(np.nanmin(c) for lines in panels.values() for c in lines.values())  # NaN: no such pair
     axes[0, 0].set(ylabel="cosine, not centred", ylim=(min(0.0, lowest - 0.05), 1.05))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
