@@ -143,11 +143,11 @@ def by_layer(
 def sentence(name: str, found: ByLayer, layer: str) -> str:
     """What was found, in Markdown, written from the numbers: the estimate at ``layer``, the test over all."""
     here = found.at(layer)
-    verdict = "more than relabelled prompts give" if found.best_p < ALPHA else "no more than chance gives"
+    verdict = "more than relabelled prompts give" if found.best_p < ALPHA else "not more than chance gives"
     count = len(found.layers)
     return (
         f"**{name}**: {here.estimate:+.3f} at layer {layer} (95 % interval {here.low:+.3f} to "
-        f"{here.high:+.3f}; {found.clusters} prompts, {found.clips} clips). Over its {count} "
+        f"{here.high:+.3f}; {found.clusters} prompts, {found.clips} clips). Over {count} "
         f"layer{'s' if count > 1 else ''}, {verdict} (p = {found.best_p:.3f}, corrected)."
     )
 

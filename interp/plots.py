@@ -159,6 +159,9 @@ def waveforms(audio: Any, sample_rate: int, titles: Sequence[str], alt: str, n_m
             cmap="cividis",
         )
         axes[1, column].set_xlabel("time (s)")
+        axes[1, column].locator_params(
+            axis="x", nbins=4, prune="upper"
+        )  # or labels of neighbours run together
     edges = librosa.mel_frequencies(n_mels, fmax=highest)
     marks = [f for f in (250, 500, 1000, 2000, 4000, 8000) if f < highest]
     axes[1, 0].set_yticks(
@@ -274,7 +277,8 @@ def within_between(
         ax.set_title(name, fontsize=10)
         ax.set_xlabel("layer")
     axes[0, 0].set_ylabel("cosine within minus between")
-    axes[0, 0].legend(frameon=False, fontsize=7)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
@@ -298,7 +302,8 @@ def cosines_by_layer(
         ax.set_title(name, fontsize=10)
         ax.set_xlabel("layer")
     lowest = min(np.nanmin(c) for lines in panels.values() for c in lines.values())  # NaN: no such pair
-    axes[0, 0].set(ylabel="cosine, not centred", ylim=(min(0.0, lowest - 0.05), 1.05))
+    room = 0.08 * (1 - lowest) + 1e-4
+    axes[0, 0].set(ylabel="cosine, not centred", ylim=(lowest - room, 1 + room))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
     return figure

@@ -37,7 +37,7 @@ def test_correction_keeps_its_promise_where_nothing_is():
     best = [compare.by_layer(*layers_with([0] * 4, seed), n=100, draws=2).best_p for seed in range(60)]
     assert np.mean(np.array(best) < 0.05) <= 0.15
     found = compare.by_layer(*layers_with([0] * 4, seed=3), n=100, draws=20)
-    assert "no more than chance" in compare.sentence("null", found, "0")
+    assert "not more than chance" in compare.sentence("null", found, "0")
 
 
 def test_one_layer_needs_no_correction():
