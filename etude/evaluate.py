@@ -67,8 +67,8 @@ def main(argv: list[str] | None = None) -> int:
             write_card(CARD, part, "\n".join(table.markdown() for table in tables))
         goals += [goal for table in tables for goal in table.goals]
     if options.write_card:
-        write_card(CARD, "graphs", facts.graphs())
-        write_card(CARD, "vocabulary", facts.vocabulary())
+        for part, read_off in facts.PARTS.items():
+            write_card(CARD, part, read_off())
     print(f"{sum(goal.met for goal in goals)} of {len(goals)} goals met")
     return 0
 

@@ -122,10 +122,11 @@ def _group_tables(codec, name: str, clips: np.ndarray, clusters: np.ndarray) -> 
     table = Table(
         f"Codec: {name}",
         ("against the original", "n", "unquantised resynthesis", "through the codec"),
-        f"{about} Notes are those that basic-pitch hears, right within 50 ms; chroma is librosa's (energy per "
-        "pitch class, FFT of 4096, tuning 0, every frame's largest 1; “by energy” without that), correlated "
-        "over classes and frames; the envelope is RMS in dB (64 ms, at most 60 dB under the peak); onsets are "
-        "the ratio of totals; tempo agrees within 4 %; mode is by key profiles. Mean and 95 % interval.",
+        f"{about} Notes are those that basic-pitch hears, right within 50 ms; chroma is librosa's (energy "
+        "per pitch class, FFT of 4096, tuning 0, every frame's largest 1; “by energy” without that), "
+        "correlated over classes and frames; the envelope is RMS in dB (64 ms, at most 60 dB under the "
+        "peak); onsets are the ratio of totals; tempo agrees within 4 %; mode is by key profiles. Mean and "
+        "95 % interval.",
     )
     column = {measure: values[:, :, i] for i, measure in enumerate(MEASURES)}
     found = {}

@@ -68,9 +68,10 @@ def transcribe(audio: np.ndarray, sample_rate: int) -> Notes:
         np.concatenate(out[:, OVERLAP // 2 : -OVERLAP // 2])[:wanted]
         for out in session.run(names, {"serving_default_input_2:0": windows[..., None]})
     )
-    events = note_creation.output_to_notes_polyphonic(
-        frames, onsets, ONSET_THRESHOLD, FRAME_THRESHOLD, SHORTEST, True, None, None
-    )
+    with np.errstate(invalid="ignore"):  # it divides by the largest change, which is 0 in silence
+        events = note_creation.output_to_notes_polyphonic(
+            frames, onsets, ONSET_THRESHOLD, FRAME_THRESHOLD, SHORTEST, True, None, None
+        )
     times = note_creation.model_frames_to_time(wanted + 1)
     intervals = np.array([(times[start], times[end]) for start, end, *_ in events]).reshape(-1, 2)
     return Notes(intervals, np.array([event[2] for event in events], float))

@@ -20,6 +20,7 @@ LEAD = {
     "level": "level",
     "mode": "mode",
 }  # the cues that have goals, as they are called
+DRAWS = 1000  # of every bootstrap
 LARGE = 0.2  # weights of this size or more must come out with their sign
 
 
@@ -130,7 +131,7 @@ def _effects(name: str, heard: dict[str, np.ndarray], quadrant: np.ndarray, word
             table.goal(f"{LEAD[cue]}: d ≥ 0.8", predicted[cue].estimate >= 0.8, show(predicted[cue]))
         table.goal("mode: interval above 0", predicted["mode"].low > 0, show(predicted["mode"]))
         for cue, called in LEAD.items():
-            ratio = held_out_ratio(heard[cue], quadrant, words, expected_high(graph, cue))
+            ratio = held_out_ratio(heard[cue], words, expected_high(graph, cue))
             table.goal(f"{called}: held-out synonyms at least half as strong", ratio.estimate >= 0.5,
                        f"ratio of d {show(ratio)}")  # fmt: skip
     return table
@@ -140,22 +141,23 @@ def _effect(x: np.ndarray, quadrant: np.ndarray, words: np.ndarray, high: tuple[
     """Cohen's d between clips of the `high` quadrants and the others, clustered by word."""
     keep, up = np.isfinite(x), np.isin(quadrant, high)
     first, second = keep & up, keep & ~up
-    return cohens_d(x[first], x[second], words[first], words[second])
+    return cohens_d(x[first], x[second], words[first], words[second], n=DRAWS)
 
 
-def held_out_ratio(x: np.ndarray, quadrant: np.ndarray, words: np.ndarray, high: tuple[int, ...]) -> Interval:
-    """d among `UNPAIRED` words over d among the others, with an interval clustered by word."""
+def held_out_ratio(x: np.ndarray, words: np.ndarray, high: tuple[int, ...]) -> Interval:
+    """d among `UNPAIRED` words over d among the others; 95 % interval by drawing words anew in each group."""
     keep = np.isfinite(x)
-    unpaired = np.array([word in UNPAIRED for word in words])
-    columns = np.stack([x, np.isin(quadrant, high), unpaired], 1)[keep]
+    values = {word: x[keep & (words == word)] for word in dict.fromkeys(words[keep])}
+    side = {word: (word in UNPAIRED, QUADRANT_OF[word] in high) for word in values}
+    groups = {g: [word for word in values if side[word] == g] for g in sorted(set(side.values()))}
 
-    def ratio(values: np.ndarray) -> float:
-        measured, up, apart = values[:, 0], values[:, 1] > 0, values[:, 2] > 0
-        return _d(measured[apart & up], measured[apart & ~up]) / _d(
-            measured[~apart & up], measured[~apart & ~up]
-        )
+    def ratio(chosen: dict) -> float:
+        pooled = {g: np.concatenate([values[word] for word in own]) for g, own in chosen.items()}
+        return _d(pooled[True, True], pooled[True, False]) / _d(pooled[False, True], pooled[False, False])
 
-    return bootstrap(columns, words[keep], ratio)
+    rng = np.random.default_rng(0)
+    draws = [ratio({g: rng.choice(own, len(own)) for g, own in groups.items()}) for _ in range(DRAWS)]
+    return Interval(ratio(groups), *(float(q) for q in np.nanquantile(draws, [0.025, 0.975])))
 
 
 def _d(a: np.ndarray, b: np.ndarray) -> float:
@@ -190,4 +192,4 @@ def _quadrants(name: str, clips: Clips, judges: Judges, judge: QuadrantJudge, qu
 
 
 def _share(right: np.ndarray, clusters: np.ndarray) -> Interval:
-    return bootstrap(np.asarray(right, float), clusters)
+    return bootstrap(np.asarray(right, float), clusters, n=DRAWS)

@@ -9,7 +9,7 @@ from etude.corpus import draw
 from etude.factors import ALTERNATIVE, CUES, FACTORS, GRAPHS, HUMAN, QUADRANTS, draw_emotional
 
 PLAIN = {name: 0 for name in FACTORS} | {"register": 2, "texture": 1}
-CLIPS = 3000
+CLIPS = 2000
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,10 @@ def test_factors_of_a_factorial_corpus_are_independent_and_uniform(factorial):
             np.add.at(table, (factorial[:, i], factorial[:, j]), 1)
             least, pairs = min(least, chi2_contingency(table).pvalue), pairs + 1
     assert least > 0.01 / pairs
+
+
+def counts(clips, name):
+    return np.bincount([clip[name] for clip in clips], minlength=len(FACTORS[name]))
 
 
 def test_other_factors_are_independent_of_emotion(emotional):
@@ -143,6 +147,10 @@ def test_variants_share_everything_but_the_factor(name):
                 assert bass_classes(a)[:2] == bass_classes(b)[:2]
             else:
                 pytest.fail(f"say what a change of {name} must leave as it is")
+
+
+def voices(notes, *channels):
+    return [note for note in notes if note.channel in channels]
 
 
 def sorted_by_voice(notes):

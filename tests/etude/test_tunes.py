@@ -23,7 +23,10 @@ def test_melody_and_chords_are_of_one_length_and_of_the_mode(tune):
     beats, last = {}, events(tune.chords)[-1]
     for _, length, root, _, third in events(tune.chords):
         beats[root, third] = beats.get((root, third), 0) + length
-    assert max(beats, key=lambda chord: (beats[chord], chord == (last[2], last[4])))[1] == {"major": 4, "minor": 3}[tune.mode]
+    assert (
+        max(beats, key=lambda chord: (beats[chord], chord == (last[2], last[4])))[1]
+        == {"major": 4, "minor": 3}[tune.mode]
+    )
 
 
 def test_notation():
