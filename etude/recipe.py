@@ -15,7 +15,8 @@ from etude.corpus import build
 WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 3600, "etude": 2800, "etude-alt": 2000}  # clips of 8 s
-CODEC_STEPS, BASE_STEPS, MODEL_STEPS = 3000, 1450, 400
+CODEC_STEPS, BASE_STEPS = 3000, 1450
+MODEL_STEPS = {"etude": 780, "etude-null": 220, "etude-alt": 200}
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
@@ -76,7 +77,7 @@ def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
         scramble=7 if name == "etude-null" else None,
     )
     checkpoint = work / f"{name}.pt"
-    train(clips, checkpoint, MODEL_STEPS, seed=1, start_from=work / "base.pt", peak=6e-4, device=device)
+    train(clips, checkpoint, MODEL_STEPS[name], seed=1, start_from=work / "base.pt", peak=6e-4, device=device)
     save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
 
 
