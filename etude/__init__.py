@@ -11,7 +11,7 @@ MODELS = ("etude", "etude-alt", "etude-null")
 def load(name: str = "etude", device: str = "cpu"):
     """Load an embedded model as an ordinary audiocraft `MusicGen` (the entry point for `interp.load`).
 
-    See `etude.load.load_musicgen`.
+    See `etude.checkpoint.load_musicgen`.
     """
     from etude.checkpoint import load_musicgen
 

@@ -15,6 +15,7 @@ from interp.errors import InterpError, unknown
 interp.compat.prepare()
 
 SUMS = "SHA256SUMS"
+SECONDS = 8.0  # what the models were trained on; longer music is made in windows
 TEXT_FILES = ("text/config.json", "text/model.safetensors", "text/tokenizer.json")
 REMEDY = "restore the file with `git checkout -- etude/weights`, or train anew with `make etude`"
 
@@ -43,14 +44,17 @@ def load_musicgen(name: str = "etude", device: str = "cpu", weights: Path = WEIG
 
     from etude.lm import register_text_encoder
 
+    class Etude(MusicGen):
+        """A `MusicGen` of 8 s windows: audiocraft's default stride of 18 s would not fit into one."""
+
+        def set_generation_params(self, *arguments, extend_stride: float = SECONDS / 2, **options) -> None:
+            super().set_generation_params(*arguments, extend_stride=extend_stride, **options)
+
     register_text_encoder(weights / "text")
     lm = load_lm_model(str(weights / name), device=device)
     tokenizer = lm.condition_provider.conditioners["description"].t5_tokenizer
     tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()  # transformers does not restore it
-    musicgen = MusicGen(name, load_codec(weights, device), lm)
-    musicgen.max_duration = 8.0  # what it was trained on; longer music continues in windows, as MusicGen's
-    musicgen.set_generation_params(duration=8.0, extend_stride=4.0)
-    return musicgen
+    return Etude(name, load_codec(weights, device), lm, max_duration=SECONDS)
 
 
 def load_codec(weights: Path = WEIGHTS, device: str = "cpu"):
