@@ -30,6 +30,7 @@ doctor: setup  ## check this machine: device, memory, versions, a real forward p
 
 bench: setup  ## measure what generation, capture and a report with nothing to do cost here
 	@$(PY) -m interp.bench $(ARGS)
+	@$(PY) -m report bench --profile "$(PROFILE)"
 
 etude: setup  ## train the embedded models from nothing; takes hours, resumes
 	@$(PY) -m etude train $(ARGS)

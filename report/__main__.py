@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import statistics
+import subprocess
 import sys
 import time
 
-from .notebook import Notebook
 from .profile import Profile
 from .project import Project, ReportError, here
+from .runs import State, states
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,30 +26,41 @@ def main(arguments: list[str] | None = None) -> int:
         "status": "one line a phase: done, stale, failed, running or missing",
         "why-stale": "which part of a run's key changed, old → new",
         "check": "every link, picture and sound of the built book leads somewhere",
+        "bench": "how long a build takes that has nothing to do",
     }.items():
         command = commands.add_parser(name, help=text, description=text)
         if name != "check":
             command.add_argument(
                 "--profile", default="etude", help="a file of phases/profiles (default: etude)"
             )
+        if name in ("build", "run"):
+            text = "how many phases may run at a time (default: as many as have room; with an NVIDIA GPU one)"
+            command.add_argument("--jobs", type=_at_least_one, metavar="N", help=text)
     options = parser.parse_args(arguments)
     project = here()
     try:
         if options.command == "check":
             return check(project)
         profile = Profile.read(project, options.profile)
-        return {"build": build, "run": run, "collect": collect, "status": status, "why-stale": why_stale}[
+        if options.command in ("build", "run"):
+            return {"build": build, "run": run}[options.command](project, profile, options.jobs)
+        return {"collect": collect, "status": status, "why-stale": why_stale, "bench": bench}[
             options.command
         ](project, profile)
     except ReportError as error:
         print(f"report: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(f"report: {error}; make room and build again, finished runs are kept.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("report: stopped; finished runs are kept.", file=sys.stderr)
         return 130
 
 
-def build(project: Project, profile: Profile) -> int:
+def build(project: Project, profile: Profile, jobs: int | None = None) -> int:
     from .book import build_book
     from .collect import collect as stage
     from .lock import build_lock
@@ -52,19 +68,19 @@ def build(project: Project, profile: Profile) -> int:
 
     begin = time.monotonic()
     with build_lock(project):
-        states = run_profile(project, profile)
+        states = run_profile(project, profile, jobs)
         fresh = build_book(project, stage(project, profile, states))
     say(f"The book is {'built' if fresh else 'up to date'} ({time.monotonic() - begin:.1f} s): open")
     print(project.relative(project.html / "index.html"))
     return 0
 
 
-def run(project: Project, profile: Profile) -> int:
+def run(project: Project, profile: Profile, jobs: int | None = None) -> int:
     from .lock import build_lock
     from .run import run_profile
 
     with build_lock(project):
-        run_profile(project, profile)
+        run_profile(project, profile, jobs)
     return 0
 
 
@@ -73,28 +89,60 @@ def collect(project: Project, profile: Profile) -> int:
     from .lock import build_lock
 
     with build_lock(project):
-        print(project.relative(stage(project, profile, _states(project, profile))))
+        print(project.relative(stage(project, profile, states(project, profile))))
     return 0
 
 
 def status(project: Project, profile: Profile) -> int:
-    for now in _states(project, profile):
-        line = f"{now.phase:<20} {now.status:<8}"
-        if now.manifest:
-            age = (time.time() - now.manifest["finished"]) / 3600
-            line += f" {age:6.1f} h ago, took {now.manifest['wall_s']:.0f} s, "
-            line += f"peak {now.manifest['peak_memory_bytes'] / 2**30:.1f} GiB"
-        if now.reasons:
-            line += f"  {now.reasons[0]}" + (f" (and {len(now.reasons) - 1} more)" if now.reasons[1:] else "")
-        print(line.rstrip())
+    for now in states(project, profile):
+        print(f"{now.phase:<22} {now.status:<8} {'; '.join(_known(now))}".rstrip())
     return 0
 
 
+def _known(now: State) -> list[str]:
+    """Age, cost, and where or why, as far as they are known."""
+    from .progress import span
+
+    known = now.manifest
+    if now.status == "running":
+        at = f"cell {min(known['cell'], known['of'])} of {known['of']}" if known else "starting"
+        return [f"{at}, {span(time.time() - known['started'])} so far" if known else at]
+    parts = []
+    if "finished" in known:
+        parts.append(f"{span(time.time() - known['finished'])} ago, took {span(known['wall_s'])}")
+    if "peak_memory_bytes" in known:
+        parts[-1] += f", peak {known['peak_memory_bytes'] / 2**30:.1f} GiB"
+    if now.reasons:
+        more = f" (and {len(now.reasons) - 1} more)" if now.reasons[1:] else ""
+        parts.append(now.reasons[0] + more)
+    return parts
+
+
 def why_stale(project: Project, profile: Profile) -> int:
-    for now in _states(project, profile):
+    for now in states(project, profile):
         print(f"{now.phase}: {now.status}")
         for reason in now.reasons:
             print(f"  {reason}")
+    return 0
+
+
+def bench(project: Project, profile: Profile) -> int:
+    not_done = [f"{now.phase} is {now.status}" for now in states(project, profile) if now.status != "done"]
+    if not_done:
+        raise ReportError(
+            f"A build of profile {profile.name} has something to do ({', '.join(not_done)}); "
+            f"run `make report PROFILE={profile.name}` first, so that there is nothing to do."
+        )
+    command = [sys.executable, "-m", "report", "build", "--profile", profile.name]
+    seconds = []
+    for _ in range(4):  # the first one may still have pages to build
+        begin = time.monotonic()
+        done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+        if done.returncode:
+            raise ReportError(f"The build failed: {done.stderr.strip()}")
+        seconds.append(time.monotonic() - begin)
+    middle, least, most = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
+    print(f"report with nothing to do: {middle:.1f} s  (from {least:.1f} to {most:.1f})")
     return 0
 
 
@@ -114,10 +162,10 @@ def check(project: Project) -> int:
     return 1 if problems else 0
 
 
-def _states(project: Project, profile: Profile):
-    from .runs import state
-
-    return [state(project, profile, Notebook.read(project, phase)) for phase in profile.phases]
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

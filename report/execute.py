@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .project import read_json, write_json
+from .project import read_json, write_atomic, write_json
 
 
 def execute(job: dict[str, Any]) -> dict[str, Any]:
@@ -21,21 +21,23 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    job : ``input``, ``output``, ``cwd`` (paths), ``parameters``, ``cell_timeout_s``, ``progress`` (a file
-        that always holds the number of the current cell).
+    job : ``input``, ``output``, ``cwd`` (paths), ``parameters``, ``cell_timeout_s``, ``progress`` (a JSON
+        file of which ``cell`` and ``line`` are kept up to date), ``reserve`` (a file to delete when the disk
+        is full).
 
     Returns
     -------
     dict
-        ``ok``, and if false ``reason`` (one line) and ``cell`` (1-based).
+        ``ok``, and if false ``reason`` (one line), ``cell`` (1-based) and ``line``, its first.
     """
+    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.engines import NBClientEngine, papermill_engines
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    current = {"cell": 0, "line": ""}
+    current = read_json(Path(job["progress"]))
 
     class Engine(NBClientEngine):
         """papermill's own engine; notes the cell that runs, which papermill forgets when a kernel dies."""
@@ -50,10 +52,13 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
                     before = nb_man.nb.cells[: cell_index + 1]  # numbered as in the committed notebook
                     number = sum("injected-parameters" not in c.metadata.get("tags", []) for c in before)
                     current.update(cell=number, line=lines[0].strip() if lines else "")
-                    write_json(Path(job["progress"]), current | {"of": len(nb_man.nb.cells)})
+                    write_json(Path(job["progress"]), current)
                 return start(cell, cell_index, **more)
 
-            nb_man.cell_start = cell_start
+            def save(**_):  # papermill's own leaves half a notebook when the disk is full
+                write_atomic(Path(job["output"]), nbformat.writes(nb_man.nb) + "\n")
+
+            nb_man.cell_start, nb_man.save = cell_start, save
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("report", Engine)
@@ -61,13 +66,15 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     try:
         papermill.execute_notebook(
             job["input"],
-            job["output"],
+            None,  # see save() above
             parameters=job["parameters"],
             engine_name="report",
             kernel_name="python3",
             language="python",
             cwd=job["cwd"],
-            progress_bar=True,
+            progress_bar=False,  # the build has one display for all
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
             execution_timeout=job["cell_timeout_s"],
             config=Config({"KernelManager": transport, "AsyncKernelManager": transport}),
         )
@@ -75,11 +82,12 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
         print(str(error), file=sys.stderr)  # the traceback, for the log
         reason = " ".join(f"{error.ename}: {error.evalue}".split())
     except CellTimeoutError:
-        reason = (
-            f"it took longer than {job['cell_timeout_s']:g} s (the limit is cell_timeout_s in the metadata)"
-        )
+        reason = f"it took longer than {job['cell_timeout_s']:g} s (cell_timeout_s in the metadata)"
     except DeadKernelError:
         reason = "its kernel died (killed, or out of memory)"
+    except OSError as error:
+        Path(job["reserve"]).unlink(missing_ok=True)
+        reason = f"{type(error).__name__}: {error}"
     else:
         return {"ok": True}
     return {"ok": False, "reason": reason, **current}

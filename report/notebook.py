@@ -3,7 +3,9 @@
 A notebook declares in its metadata, under ``report``::
 
     {"data": ["etude/weights/SHA256SUMS"],          files that it reads, as globs from the root
-     "outputs": {"numbers": [...], "figures": [...], "audio": [...]},   what it must leave
+     "outputs": {"numbers": [...], "figures": [...], "audio": [...]},   what it must show
+     "leaves": ["cues.npz"],                        artefacts that it leaves for other phases
+     "reads": {"0-foundation": ["cues.npz"]},       artefacts of other phases that it reads
      "cell_timeout_s": 1800, "timeout_s": 7200}     limits, here with their defaults
 """
 
@@ -19,6 +21,8 @@ import nbformat
 from .project import Project, ReportError, digest
 
 LIMITS = {"cell_timeout_s": 1800, "timeout_s": 7200}
+FINISH = "report-finish"  # tag of the cell that is added for a run and left out of the book
+DECLARES = ("data", "outputs", "leaves", "reads", *LIMITS)
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,43 @@ class Notebook:
 
     @property
     def code_digest(self) -> str:
-        """Of what the kernel sees, and of the declarations: prose can change without a new run."""
-        return digest([self.code, self.declared])
+        """Of what the kernel sees, and of the declarations: prose and limits can change without a new run."""
+        declared = {key: value for key, value in self.declared.items() if key not in LIMITS}
+        return digest([self.code, declared])
+
+    @property
+    def leaves(self) -> list[str]:
+        """Names of the artefacts that other phases may read."""
+        return list(self.declared.get("leaves", []))
+
+    @property
+    def reads(self) -> dict[str, list[str]]:
+        """Phase → names of its artefacts that this one reads."""
+        return {phase: list(names) for phase, names in self.declared.get("reads", {}).items()}
+
+    def check_declared(self) -> None:
+        """Refuse declarations that would be overlooked or misread.
+
+        Raises
+        ------
+        ReportError
+            If the metadata hold an unknown key or a value of the wrong form.
+        """
+        for key, value in self.declared.items():
+            where = f"{self.path.name} declares {key!r} in its metadata under 'report'"
+            if key not in DECLARES:
+                raise ReportError(f"{where}, which nobody reads; known are: {', '.join(DECLARES)}.")
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+            if key in LIMITS and not number:
+                raise ReportError(f"{where} as {value!r}; it must be a number of seconds above 0.")
+            if key in ("data", "leaves") and not _is_names(value):
+                raise ReportError(f"{where} as {value!r}; it must be a list of names.")
+            if key in ("outputs", "reads"):
+                if not isinstance(value, dict) or not all(map(_is_names, value.values())):
+                    raise ReportError(f"{where} as {value!r}; it must give a list of names for each entry.")
+        for name in self.leaves:
+            if "/" in name or name.startswith("."):
+                raise ReportError(f"{self.path.name} leaves {name!r}; a name has no '/' and no '.' in front.")
 
     def limit(self, name: str) -> float:
         return float(self.declared.get(name, LIMITS[name]))
@@ -69,8 +108,13 @@ class Notebook:
         cells = [c for c in self.node.cells if "parameters" in c.metadata.get("tags", [])]
         if len(cells) != 1 or cells[0].cell_type != "code":
             raise ReportError(f"{self.path.name} needs exactly one code cell tagged 'parameters'.")
+        try:
+            statements = ast.parse(cells[0].source).body
+        except SyntaxError as error:
+            where = f"{self.path.name}: line {error.lineno} of the parameters cell"
+            raise ReportError(f"{where} is not valid Python: {error.msg}.") from error
         values: dict[str, Any] = {}
-        for statement in ast.parse(cells[0].source).body:
+        for statement in statements:
             try:
                 (name,) = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
                 values[name.id] = ast.literal_eval(statement.value)
@@ -99,6 +143,10 @@ class Notebook:
                     f"the default {defaults[name]!r} is a {type(defaults[name]).__name__}."
                 )
         return defaults | given
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
 
 
 def _same_type(default: Any, value: Any) -> bool:

@@ -56,7 +56,10 @@ def digest(content: bytes | str | Any) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, or the word ``absent``, which equals no hash."""
-    return digest(path.read_bytes()) if path.is_file() else "absent"
+    if not path.is_file():
+        return "absent"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> Any:
@@ -67,8 +70,12 @@ def write_atomic(path: Path, content: str) -> None:
     """Write a text file so that a reader sees the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        partial.write_text(content, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk the part would take the room of the reason
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

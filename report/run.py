@@ -1,38 +1,36 @@
-"""Run the phases of a profile that are not up to date, each in its own process."""
+"""Run the phases of a profile that are not up to date, side by side where they do not need each other."""
 
 from __future__ import annotations
 
-import copy
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import psutil
 
-from .key import Parts, key_of, parts_before
+from .attempt import Attempt, Setting, check_artefacts
+from .notebook import FINISH as FINISH
 from .notebook import Notebook
+from .plan import plan
 from .profile import Profile
-from .project import Project, ReportError, file_digest, read_json, write_json
-from .runs import State, state
+from .progress import Progress, say, span
+from .project import Project, ReportError
+from .runs import State, finished_runs, last_run, state
 
-FINISH = "report-finish"  # tag of the cell that is added for a run and left out of the book
+UNKNOWN_MEMORY = 4 * 2**30  # bytes: what a phase is taken to need when none of its runs is known
 
 
-def run_profile(project: Project, profile: Profile) -> list[State]:
+def run_profile(project: Project, profile: Profile, jobs: int | None = None) -> list[State]:
     """Bring every phase up to date.
+
+    Parameters
+    ----------
+    jobs : how many phases may run at a time; by default as many as have room.
 
     Returns
     -------
     list of State
-        All of them done.
+        All of them done, in the profile's order.
 
     Raises
     ------
@@ -40,224 +38,158 @@ def run_profile(project: Project, profile: Profile) -> list[State]:
         If a phase failed, after all others were tried; or before any has run, if a notebook or parameter is
         refused.
     """
-    notebooks = [Notebook.read(project, phase) for phase in profile.phases]
-    for notebook in notebooks:  # refuse everything that can be refused before anything runs
-        parts_before(project, notebook, notebook.parameters(profile.phases[notebook.phase]))
-    failures = []
-    for notebook in notebooks:
-        now = state(project, profile, notebook)
+    waiting = {notebook.phase: notebook for notebook in plan(project, profile)}
+    build = _Build(project, profile, waiting, jobs)
+    try:
+        while waiting or build.running:
+            for notebook in list(waiting.values()):
+                if build.settled.keys() >= notebook.reads.keys() and build.take(notebook):
+                    del waiting[notebook.phase]
+            build.look()
+    finally:
+        build.close()
+    not_done = [f"{now.phase} ({now.status})" for now in build.settled.values() if now.status != "done"]
+    if not_done:
+        count = f"{len(not_done)} of {len(profile.phases)} phases"
+        raise ReportError(f"{count} are not done: {', '.join(not_done)}; the book was not built.")
+    return [build.settled[phase] for phase in profile.phases]
+
+
+class _Build:
+    """What runs and what is settled."""
+
+    def __init__(
+        self, project: Project, profile: Profile, notebooks: dict[str, Notebook], jobs: int | None
+    ) -> None:
+        self.project, self.profile = project, profile
+        self.notebooks = dict(notebooks)
+        threads = threads_of_a_kernel(len(profile.phases))
+        self.jobs = jobs or side_by_side(threads)
+        self.running: dict[str, Attempt] = {}
+        self.settled: dict[str, State] = {}
+        self._setting: Setting | None = None
+        self._threads = threads
+        self._memory = psutil.virtual_memory().available
+        last = {phase: _last(project, profile, phase) for phase in notebooks}
+        self._needs = {
+            phase: run["peak_memory_bytes"] if run else UNKNOWN_MEMORY for phase, run in last.items()
+        }
+        self._expected = {phase: run["wall_s"] for phase, run in last.items() if run}
+        self._progress = Progress(self._expected)
+
+    def take(self, notebook: Notebook) -> bool:
+        """Settle or start a phase whose upstream is settled; False when there is no room for it now."""
+        phase = notebook.phase
+        upstream = {name: self.settled[name] for name in notebook.reads}
+        missing = [name for name, run in upstream.items() if run.status != "done"]
+        if missing:
+            say(f"{phase}: not run; it waits for {', '.join(missing)}.")
+            self.settled[phase] = State(phase, "waiting")
+            return True
+        now = state(self.project, self.profile, notebook, upstream)
         if now.status == "done":
-            say(f"{notebook.phase}: up to date.")
-            continue
-        say(f"{notebook.phase}: running ({why(now)}).")
+            say(f"{phase}: up to date.")
+            self.settled[phase] = now
+            return True
+        used = sum(self._needs[other] for other in self.running)
+        if self.running and (
+            len(self.running) >= self.jobs or used + self._needs[phase] > self._memory
+        ):  # whatever it needs, one can run
+            return False
+        say(f"{phase}: running ({_why(now)}).")
+        self._setting = self._setting or Setting.now(self.project, self.profile, self._threads)
         try:
-            manifest = run_phase(project, profile, notebook)
+            check_artefacts(upstream)
+            self.running[phase] = Attempt(self._setting, notebook, upstream)
         except ReportError as error:
-            failures.append(str(error))
-            say(str(error))
-            continue
-        say(f"{notebook.phase}: done in {manifest['wall_s']:.0f} s.")
-    if failures:
-        raise ReportError(f"{len(failures)} of {len(notebooks)} phases failed; the book was not built.")
-    return [state(project, profile, notebook) for notebook in notebooks]
+            self._fail(phase, str(error))
+        except OSError as error:
+            self._fail(phase, f"{phase}: failed before its first cell: {error}.")
+        return True
+
+    def look(self) -> None:
+        """Conclude what has ended, and show where the rest is."""
+        for phase, attempt in list(self.running.items()):
+            if not attempt.ended():
+                continue
+            try:
+                manifest = attempt.conclude()
+            except ReportError as error:
+                self._fail(phase, str(error))
+            else:
+                upstream = {name: self.settled[name] for name in attempt.notebook.reads}
+                now = state(self.project, self.profile, attempt.notebook, upstream)
+                changed = "" if now.status == "done" else f", but {_why(now)}"
+                say(f"{phase}: done in {span(manifest['wall_s'])}{changed}.")
+                self.settled[phase] = now
+            del self.running[phase]
+        if self.running:
+            cells = {
+                phase: (attempt.cell, len(attempt.notebook.node.cells), attempt.seconds)
+                for phase, attempt in self.running.items()
+            }
+            self._progress.show(cells, self._left())
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """End what still runs: nothing of it is kept."""
+        self._progress.close()
+        for attempt in self.running.values():
+            attempt.discard()
+
+    def _fail(self, phase: str, sentence: str) -> None:
+        say(sentence)
+        self.settled[phase] = State(phase, "failed")
+
+    def _left(self) -> float | None:
+        """Seconds until all phases are done, from the times of their last runs."""
+        phases = [phase for phase in self.notebooks if phase not in self.settled]
+        if not self._expected.keys() >= set(phases):
+            return None
+        spent = {phase: attempt.seconds for phase, attempt in self.running.items()}
+        left = {phase: max(0.0, self._expected[phase] - spent.get(phase, 0)) for phase in phases}
+        ends: dict[str, float] = {}
+        for phase in phases:  # in order: what a phase reads is before it
+            ends[phase] = left[phase] + max(
+                (ends.get(name, 0) for name in self.notebooks[phase].reads), default=0
+            )
+        return max(max(ends.values(), default=0), sum(left.values()) / self.jobs)
 
 
-def why(now: State) -> str:
+def cores() -> int:
+    """The cores that this process may use; a scheduler such as SLURM may grant fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads_of_a_kernel(phases: int) -> int:
+    """How many threads each kernel gets: the same whatever else runs at the moment.
+
+    The order of a sum, and so the last digits of a result, hangs on the number of threads.  So it may hang on
+    the machine and the profile, not on which phases happen to run side by side.  Two phases must find room
+    beside each other, except where the profile has only one; more than four threads do little for small
+    models.  ``OMP_NUM_THREADS`` is obeyed.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return max(1, min(4, cores() // min(2, max(1, phases))))
+
+
+def side_by_side(threads: int) -> int:
+    """How many kernels the cores have room for; one where there is a GPU, whose memory is not seen."""
+    return 1 if Path("/dev/nvidiactl").exists() else max(1, cores() // threads)
+
+
+def _last(project: Project, profile: Profile, phase: str) -> dict | None:
+    """The manifest of a phase's newest run of this profile."""
+    runs = [run for run in finished_runs(project, phase) if run[1]["profile"] == profile.name]
+    newest = last_run(runs)
+    return newest[1] if newest else None
+
+
+def _why(now: State) -> str:
     if now.status == "stale":
         return "changed: " + "; ".join(now.reasons[:2]) + ("; ..." if len(now.reasons) > 2 else "")
     return {"missing": "no run yet", "failed": "the last run failed"}.get(now.status, now.status)
-
-
-def run_phase(project: Project, profile: Profile, notebook: Notebook) -> dict[str, Any]:
-    """Run one notebook and return its manifest.
-
-    Raises
-    ------
-    ReportError
-        If the run failed, naming the phase, the cell and the log.  What it left is kept in ``failed/``.
-    """
-    folder = project.runs / notebook.phase
-    for left_over in folder.glob(".attempt-*"):  # we hold the build's lock: its process is gone
-        shutil.rmtree(left_over)
-    attempt = folder / f".attempt-{os.getpid()}"
-    attempt.mkdir(parents=True)
-    parameters = notebook.parameters(profile.phases[notebook.phase])
-    before = parts_before(project, notebook, parameters)
-    started, clock = time.time(), time.monotonic()
-    try:
-        outcome = _execute(project, notebook, profile.phases[notebook.phase], attempt)
-        reason = _what_failed(notebook, attempt, outcome)
-    except KeyboardInterrupt:
-        shutil.rmtree(attempt)
-        raise
-    if reason:
-        return _keep_failure(project, profile, notebook, attempt, before, reason)
-
-    sources = read_json(attempt / "sources.json")
-    parts = before | {"modules": {project.relative(p): h for p, h in sources["modules"].items()}}
-    manifest = {
-        "schema": 1,
-        "phase": notebook.phase,
-        "key": key_of(parts),
-        "profile": profile.name,
-        "parts": parts,
-        "commit": _git(project, "rev-parse", "HEAD"),
-        "dirty": bool(_git(project, "status", "--porcelain")),
-        "started": started,
-        "finished": time.time(),
-        "wall_s": round(time.monotonic() - clock, 3),
-        "peak_memory_bytes": sources["peak_memory_bytes"],
-        "devices": sources["devices"],
-        "packages": dict(sorted((d.name, d.version) for d in distributions())),
-        "files": _files(attempt),
-    }
-    write_json(attempt / "manifest.json", manifest)
-    target = folder / manifest["key"]
-    if target.exists():  # a damaged run of the same key
-        shutil.rmtree(target)
-    os.replace(attempt, target)
-    shutil.rmtree(folder / "failed", ignore_errors=True)
-    return manifest
-
-
-def _execute(project: Project, notebook: Notebook, given: dict[str, Any], attempt: Path) -> dict[str, Any]:
-    """Run the process of one notebook within its limits; return its outcome."""
-    node = copy.deepcopy(notebook.node)
-    finish = nbformat.v4.new_code_cell("from interp import results\n\nresults.finish()", id=FINISH)
-    finish.metadata["tags"] = [FINISH]
-    node.cells.append(finish)
-    nbformat.write(node, attempt / "input.ipynb")
-    job = {
-        "input": str(attempt / "input.ipynb"),
-        "output": str(attempt / "notebook.ipynb"),
-        "outcome": str(attempt / "outcome.json"),
-        "progress": str(attempt / "progress.json"),
-        "cwd": str(project.root),
-        "parameters": given,
-        "cell_timeout_s": notebook.limit("cell_timeout_s"),
-    }
-    write_json(attempt / "job.json", job)
-    with tempfile.TemporaryDirectory(prefix="report-") as sockets:
-        environment = os.environ | {
-            "INTERP_RUN_DIR": str(attempt),
-            "JUPYTER_RUNTIME_DIR": sockets,  # short: a socket's path may have about 100 characters
-            "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(_package_root()), os.environ.get("PYTHONPATH")])),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "report.execute", str(attempt / "job.json")],
-            cwd=project.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        tee = threading.Thread(target=_tee, args=(process.stdout, attempt / "log"), daemon=True)
-        tee.start()
-        limit = notebook.limit("timeout_s")
-        try:
-            process.wait(limit)
-        except subprocess.TimeoutExpired:
-            end_tree(process.pid)
-            return {
-                "ok": False,
-                "reason": f"it took longer than {limit:g} s (timeout_s)",
-                **_progress(attempt),
-            }
-        finally:
-            end_tree(process.pid)
-            process.wait()
-            tee.join(5)
-    if not (attempt / "outcome.json").is_file():
-        reason = f"the process that ran it ended with status {process.returncode}"
-        return {"ok": False, "reason": reason, **_progress(attempt)}
-    return read_json(attempt / "outcome.json")
-
-
-def end_tree(pid: int) -> None:
-    """End a process and all its descendants; a kernel is in a process group of its own."""
-    try:
-        parent = psutil.Process(pid)
-        processes = [*parent.children(recursive=True), parent]
-    except psutil.NoSuchProcess:
-        return
-    for process in processes:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes[:-1], timeout=10)
-
-
-def _what_failed(notebook: Notebook, attempt: Path, outcome: dict[str, Any]) -> str | None:
-    """One clause that says why the run failed; None when it did not."""
-    if not outcome["ok"]:
-        if not outcome.get("cell"):
-            return f"before its first cell: {outcome['reason']}"
-        line = f" (`{outcome['line']}`)" if outcome["line"] else ""
-        return f"in cell {outcome['cell']}{line}: {outcome['reason']}"
-    if not (attempt / "sources.json").is_file():
-        return "after its last cell: it ended without writing down its sources"
-    results = read_json(attempt / "results.json")
-    missing = [
-        f"{kind[:-1] if kind.endswith('s') else kind} {name}"
-        for kind, names in notebook.declared.get("outputs", {}).items()
-        for name in names
-        if name not in results.get(kind, {})
-    ]
-    return f"after its last cell: it left no {', '.join(missing)}, which it declares" if missing else None
-
-
-def _keep_failure(
-    project: Project, profile: Profile, notebook: Notebook, attempt: Path, before: Parts, reason: str
-) -> dict[str, Any]:
-    kept = project.runs / notebook.phase / "failed"
-    failure = {"profile": profile.name, "parts": before, "reason": reason, "time": time.time()}
-    write_json(attempt / "failure.json", failure)
-    shutil.rmtree(kept, ignore_errors=True)
-    os.replace(attempt, kept)
-    log = project.relative(kept / "log")
-    raise ReportError(f"{notebook.phase}: failed {reason}. The log is {log}.")
-
-
-def _tee(stream, log: Path) -> None:
-    """Copy a process's output to its log and to the terminal, where papermill's progress bar shows."""
-    with log.open("wb") as file:
-        while chunk := stream.read1(4096):
-            file.write(chunk)
-            file.flush()
-            sys.stderr.buffer.write(chunk)
-            sys.stderr.flush()
-
-
-def _progress(attempt: Path) -> dict[str, Any]:
-    path = attempt / "progress.json"
-    return read_json(path) if path.is_file() else {}
-
-
-def _files(attempt: Path) -> dict[str, dict[str, Any]]:
-    paths = [attempt / "notebook.ipynb", attempt / "results.json"]
-    paths += sorted(p for folder in ("figures", "audio") for p in (attempt / folder).glob("*"))
-    return {
-        p.relative_to(attempt).as_posix(): {"bytes": p.stat().st_size, "sha256": file_digest(p)}
-        for p in paths
-    }
-
-
-def _git(project: Project, *arguments: str) -> str | None:
-    """What git says, or None where this is no checkout (an unpacked archive)."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=project.root, capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _package_root() -> Path:
-    return Path(__file__).resolve().parents[1]
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -2,27 +2,32 @@
 
 ::
 
-    build/runs/<phase>/<key>/         a finished run; its manifest.json was written last
+    build/runs/<phase>/<key>/            a finished run; its manifest.json was written last
     build/runs/<phase>/.attempt-<pid>/   a run in progress, or what a crash left
-    build/runs/<phase>/failed/        the last failure, kept for reading; never used
+    build/runs/<phase>/failed/           the last failure, kept for reading; never used
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
+import nbformat
 
-from .key import Parts, differences, key_of, parts_before, with_modules
+from .key import Parts, differences, key_of, parts_before
+from .lock import holder
 from .notebook import Notebook
+from .plan import plan
 from .profile import Profile
-from .project import Project, digest, read_json
+from .project import Project, file_digest, read_json
+from .source import changed_functions, code_digests
 
-# Files whose hashes stand in the manifest: a run whose files were damaged since is not used.
+# Files whose hashes are looked at whenever a run is used: a run whose files were damaged since is not.
 CHECKED = ("notebook.ipynb", "results.json")
+SCHEMA = 2  # of manifest.json; a run with another one counts as missing
 
 
 @dataclass(frozen=True)
@@ -32,69 +37,123 @@ class State:
     phase: str
     status: str  # done | stale | failed | running | missing
     folder: Path | None = None  # of the run that the status speaks of
-    manifest: dict[str, Any] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)  # of a failure or a running one, what there is
     reasons: list[str] = field(default_factory=list)  # why stale, why failed
 
 
-def state(project: Project, profile: Profile, notebook: Notebook) -> State:
-    """The state of one phase: a run with today's key is done, whichever profile made it."""
+def states(project: Project, profile: Profile) -> list[State]:
+    """The states of all phases of a profile, in the profile's order."""
+    found: dict[str, State] = {}
+    for notebook in plan(project, profile):
+        found[notebook.phase] = state(project, profile, notebook, found)
+    return [found[phase] for phase in profile.phases]
+
+
+def state(project: Project, profile: Profile, notebook: Notebook, upstream: Mapping[str, State]) -> State:
+    """The state of one phase: a run with today's key is done, whichever profile made it.
+
+    Parameters
+    ----------
+    upstream : the states of at least the phases whose artefacts it reads.
+    """
     phase = notebook.phase
-    parameters = notebook.parameters(profile.phases[phase])
-    before = parts_before(project, notebook, parameters)
+    before = present_before(project, profile, notebook, upstream)
     finished = list(finished_runs(project, phase))
     for folder, manifest in finished:
-        now = present_parts(project, before, manifest)
-        if manifest["key"] == key_of(now) and not damaged(folder, manifest):
-            return State(phase, "done", folder, manifest)
+        same = before.items() <= manifest["parts"].items()
+        if same and manifest["key"] == key_of(_present(project, before, manifest)):
+            if not damaged(folder, manifest):
+                return State(phase, "done", folder, manifest)
 
-    attempt = running(project, phase)
-    if attempt is not None:
-        return State(phase, "running", attempt)
-    failure = failed(project, phase)
-    if failure and failure["profile"] == profile.name and failure["parts"] == before:
-        return State(phase, "failed", project.runs / phase / "failed", {}, [failure["reason"]])
-    of_profile = [run for run in finished if run[1]["profile"] == profile.name]
-    if of_profile:
-        folder, manifest = max(of_profile, key=lambda run: run[1]["finished"])
-        reasons = differences(manifest["parts"], present_parts(project, before, manifest))
-        return State(phase, "stale", folder, manifest, reasons or damaged(folder, manifest))
-    return State(phase, "missing")
+    builder = holder(project)
+    attempt = project.runs / phase / f".attempt-{builder['pid']}" if builder and "pid" in builder else None
+    if attempt and attempt.is_dir():
+        return State(phase, "running", attempt, progress(attempt))
+    failure = project.runs / phase / "failed" / "failure.json"
+    if failure.is_file():
+        known = read_json(failure)
+        if known["profile"] == profile.name and known["parts"] == before:
+            return State(phase, "failed", failure.parent, known, [known["reason"]])
+    newest = last_run([run for run in finished if run[1]["profile"] == profile.name])
+    if newest is None:
+        return State(phase, "missing")
+    folder, manifest = newest
+    now = _present(project, before, manifest)
+    reasons = differences(manifest["parts"], now, _details(project, notebook, folder, manifest))
+    return State(phase, "stale", folder, manifest, reasons or damaged(folder, manifest))
 
 
-def finished_runs(project: Project, phase: str):
+def present_before(
+    project: Project, profile: Profile, notebook: Notebook, upstream: Mapping[str, State]
+) -> Parts:
+    """Today's parts of the key that are known before a run."""
+    keys = {}
+    for phase in notebook.reads:
+        now = upstream[phase]
+        keys[phase] = now.manifest["key"] if now.status == "done" else f"not done ({now.status})"
+    return parts_before(project, notebook, notebook.parameters(profile.phases[notebook.phase]), keys)
+
+
+def finished_runs(project: Project, phase: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every folder with a readable manifest, and the manifest."""
-    for path in sorted((project.runs / phase).glob("*/manifest.json")):
+    for path in sorted((project.runs / phase).glob("[!.]*/manifest.json")):
         try:
-            yield path.parent, read_json(path)
+            manifest = read_json(path)
         except json.JSONDecodeError:
             continue  # no manifest, no run
+        if manifest.get("schema") == SCHEMA:
+            yield path.parent, manifest
 
 
-def present_parts(project: Project, before: Parts, manifest: dict[str, Any]) -> Parts:
-    """Today's parts for the modules that the run of ``manifest`` loaded."""
-    return with_modules(project, before, list(manifest["parts"]["modules"]))
+def last_run(runs: list[tuple[Path, dict[str, Any]]]) -> tuple[Path, dict[str, Any]] | None:
+    return max(runs, key=lambda run: run[1]["finished"], default=None)
 
 
-def damaged(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    """What is wrong with a finished run's files: changed or missing since the manifest was written."""
+def damaged(folder: Path, manifest: dict[str, Any], every_byte: bool = False) -> list[str]:
+    """What is wrong with a finished run's files: changed or missing since the manifest was written.
+
+    Large files are hashed only on ``every_byte``, when somebody is about to read them.
+    """
     wrong = []
     for name, expected in manifest["files"].items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != expected["bytes"]:
             wrong.append(f"file: {name} is missing or has another size than when the run finished")
-        elif name in CHECKED and digest(path.read_bytes()) != expected["sha256"]:
+        elif (every_byte or name in CHECKED) and file_digest(path) != expected["sha256"]:
             wrong.append(f"file: {name} was changed after the run finished")
     return wrong
 
 
-def running(project: Project, phase: str) -> Path | None:
-    """The folder of an attempt whose process lives."""
-    for path in (project.runs / phase).glob(".attempt-*"):
-        if psutil.pid_exists(int(path.name.rpartition("-")[2])):
-            return path
-    return None
+def progress(attempt: Path) -> dict[str, Any]:
+    """The cell (1-based) and its first line at which an attempt is, how many there are and when it began.
+
+    The cell beyond the last one is ours: the run writes down its sources.
+    """
+    path = attempt / "progress.json"
+    return read_json(path) if path.is_file() else {}
 
 
-def failed(project: Project, phase: str) -> dict[str, Any] | None:
-    path = project.runs / phase / "failed" / "failure.json"
-    return read_json(path) if path.is_file() else None
+def _present(project: Project, before: Parts, manifest: dict[str, Any]) -> Parts:
+    """Today's parts for the modules that the run of ``manifest`` loaded."""
+    modules = {path: code_digests(project.root / path)[""] for path in manifest["parts"]["modules"]}
+    return before | {"modules": modules}
+
+
+def _details(project: Project, notebook: Notebook, folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """What can be said of each change beyond two hashes: which functions, which cells."""
+    details = {}
+    for path, functions in manifest["functions"].items():
+        names = changed_functions(functions, code_digests(project.root / path))
+        if names:
+            details[f"modules: {path}"] = names
+    if not damaged(folder, manifest):
+        executed = nbformat.read(folder / "notebook.ipynb", as_version=4)
+        ran = {cell.source for cell in executed.cells if cell.cell_type == "code"}
+        new = [
+            str(number)
+            for number, cell in enumerate(notebook.node.cells, start=1)
+            if cell.cell_type == "code" and cell.source not in ran
+        ]
+        if new:
+            details["notebook"] = f"cell{'s' if new[1:] else ''} {', '.join(new)}"
+    return details

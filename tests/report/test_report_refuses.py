@@ -88,13 +88,13 @@ def test_damaged_notebook(project):
 
 def test_prose_is_no_part_of_the_key_and_code_is(project):
     _, first = read(project)
-    before = parts_before(project, first, {})
+    before = parts_before(project, first, {}, {})
     write_notebook(project.root, first.code[1:], first.declared, prose="Other words.")
     _, prose = read(project)
-    assert parts_before(project, prose, {}) == before
+    assert parts_before(project, prose, {}, {}) == before
     write_notebook(project.root, [*first.code[1:], "1 + 1"], first.declared)
     _, code = read(project)
-    (line,) = differences(before, parts_before(project, code, {}))
+    (line,) = differences(before, parts_before(project, code, {}, {}))
     assert line.startswith("notebook: ")
 
 

@@ -16,11 +16,12 @@ from report_project import CELLS, PHASE, make_project, read, set_parameters, wri
 
 from report.project import ReportError, read_json
 from report.run import run_profile
-from report.runs import state
+from report.runs import states
 
 
 def now(project, profile="etude"):
-    return state(project, *read(project, profile))
+    (found,) = states(project, read(project, profile)[0])
+    return found
 
 
 def test_a_run_is_done_once_until_something_changes(tmp_path):
@@ -56,7 +57,7 @@ def test_a_run_is_done_once_until_something_changes(tmp_path):
         ("requirements.lock", "lock"),
     ]:
         original = (tmp_path / path).read_text()
-        (tmp_path / path).write_text(original + "\n# changed\n")
+        (tmp_path / path).write_text(original + "\nMORE = 1\n")
         stale = now(project)
         assert (stale.status, len(stale.reasons)) == ("stale", 1)
         assert stale.reasons[0].startswith(part)
