@@ -30,6 +30,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .claims import Measure, claim  # noqa: F401  part of this module's interface
 from .errors import InterpError
 
 ROOT = Path(__file__).resolve().parents[1]
