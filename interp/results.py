@@ -5,7 +5,7 @@ notebook and writes it into the run's folder at once::
 
     results.json      every number, figure and audio item, by name
     figures/*.png     one file a figure
-    audio/*           one file a sound, named after the hash of its content
+    audio/*           two files a sound, named after the hash of its content: the sound and its outline
     sources.json      which source files the run had loaded (written by :func:`finish`)
 
 The report builder names the folder in the environment variable ``INTERP_RUN_DIR`` and calls :func:`finish`
@@ -30,6 +30,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from . import sounds
 from .claims import Measure, claim  # noqa: F401  part of this module's interface
 from .errors import InterpError
 
@@ -47,26 +48,23 @@ class Sound:
 
     Attributes
     ----------
-    file : path relative to the run's folder.
+    file, wave : paths of the sound and of its outline (SVG), relative to the run's folder.
     seconds, sample_rate, peak : length, rate in Hz and largest absolute sample of the raw waveform.
-    caption : what it is and what to listen for; plain text.
+    caption, listen : what it is, and what to listen for; plain text on one line.
     """
 
     name: str
     file: str
+    wave: str
     sha256: str
     seconds: float
     sample_rate: int
     peak: float
     caption: str
+    listen: str
 
-    def _repr_html_(self) -> str:
-        source = self.file if RUN_DIR in os.environ else _data_uri(run_dir() / self.file)
-        caption = html.escape(self.caption)
-        return (
-            f'<figure class="audio"><audio controls preload="none" src="{source}" aria-label="{caption}">'
-            f"</audio><figcaption>{caption}</figcaption></figure>"
-        )
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        return {"text/html": _player(self, self.listen)}, {"interp": {"sounds": [self.name]}}
 
 
 def run_dir() -> Path:
@@ -132,14 +130,15 @@ def number(
     return plain
 
 
-def figure(name: str, fig: Any, *, caption: str, alt: str, dpi: int = 144) -> Path:
+def figure(name: str, fig: Any, *, caption: str, alt: str | None = None, dpi: int = 144) -> Path:
     """Save a matplotlib figure as PNG, show it, and close it.
 
     Parameters
     ----------
     fig : ``matplotlib.figure.Figure``.
     caption : what the figure shows; MyST text, printed under it in the book.
-    alt : the same for someone who cannot see it; plain text on one line.
+    alt : the same for someone who cannot see it, plain text; by default ``fig.alt``, which the functions of
+        :mod:`interp.plots` set.
     dpi : dots per inch of the file.
 
     Raises
@@ -147,9 +146,8 @@ def figure(name: str, fig: Any, *, caption: str, alt: str, dpi: int = 144) -> Pa
     InterpError
         If caption or alternative text is empty.
     """
-    for what, text in (("caption", caption), ("alternative text", alt)):
-        if not text.strip():
-            raise InterpError(f"Figure {name!r} has no {what}; every figure needs one.")
+    alt = getattr(fig, "alt", "") if alt is None else alt
+    _need_text(f"Figure {name!r}", {"caption": caption, "alternative text": alt})
     buffer = io.BytesIO()
     # Without the software's name and version the same figure is the same file.
     fig.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
@@ -164,59 +162,67 @@ def figure(name: str, fig: Any, *, caption: str, alt: str, dpi: int = 144) -> Pa
     return path
 
 
-def audio(name: str, waveform: Any, sample_rate: int, *, caption: str, show: bool = True) -> Sound:
+def audio(
+    name: str, waveform: Any, sample_rate: int, *, caption: str, listen: str, show: bool = True
+) -> Sound:
     """Write a waveform as it is, at its own level, and show a player.
 
     Parameters
     ----------
     waveform : array or tensor ``[samples]`` or ``[channels, samples]``, floats.
     sample_rate : Hz.
-    caption : what it is and what to listen for.
+    caption : what it is; plain text.
+    listen : what to listen for; plain text.
     show : False to show it later, for instance with :func:`gallery`.
 
-    Notes
-    -----
-    16-bit FLAC while no sample exceeds 1 in absolute value, else a WAV of 32-bit floats: a sound is neither
-    normalised nor clipped, since its level is a cue.
+    Raises
+    ------
+    InterpError
+        If caption or what to listen for is empty, or the waveform is none (:mod:`interp.sounds`).
     """
-    import numpy as np
-    import soundfile
-
-    if hasattr(waveform, "detach"):
-        waveform = waveform.detach().cpu().float().numpy()
-    samples = np.atleast_2d(np.asarray(waveform, dtype=np.float32))
-    if samples.ndim != 2 or not samples.size or samples.shape[0] > samples.shape[1]:
-        shape = list(np.shape(waveform))
-        raise InterpError(f"Audio {name!r} has shape {shape}; want [samples] or [channels, samples].")
-    if not np.isfinite(samples).all():
-        raise InterpError(f"Audio {name!r} holds samples that are not finite numbers.")
-    peak = float(np.abs(samples).max())
-    # 16-bit full scale is 1 − 2⁻¹⁵: a sample of exactly 1 is off by one step, inaudibly.
-    kind, subtype = ("FLAC", "PCM_16") if peak <= 1 else ("WAV", "FLOAT")
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples.T, int(sample_rate), format=kind, subtype=subtype)
-    content = buffer.getvalue()
+    _need_text(f"Audio {name!r}", {"caption": caption, "word on what to listen for": listen})
+    samples = sounds.as_samples(name, waveform)
+    content, suffix = sounds.encode(samples, sample_rate)
     digest = hashlib.sha256(content).hexdigest()
+    stem = f"audio/{digest[:20]}"
     sound = Sound(
         name=name,
-        file=f"audio/{digest[:20]}.{kind.lower()}",
+        file=f"{stem}.{suffix}",
+        wave=f"{stem}.svg",
         sha256=digest,
         seconds=samples.shape[1] / int(sample_rate),
         sample_rate=int(sample_rate),
-        peak=peak,
+        peak=float(abs(samples).max()),
         caption=_one_line(caption),
+        listen=_one_line(listen),
     )
     _keep("audio", name, asdict(sound))
     _write(run_dir() / sound.file, content)
+    _write(run_dir() / sound.wave, sounds.thumbnail(samples).encode())
     if show:
         gallery([sound])
     return sound
 
 
-def gallery(sounds: Iterable[Sound]) -> None:
-    """Show several sounds as a grid of players."""
-    players = "".join(sound._repr_html_() for sound in sounds)
-    _show({"text/html": f'<div class="audio-gallery">{players}</div>', "text/plain": "audio"}, {})
+def gallery(shown: Iterable[Sound]) -> None:
+    """Show several sounds as a grid of players; what to listen for is said once where it is the same."""
+    shown = list(shown)
+    shared = {sound.listen for sound in shown} if len(shown) > 1 else set()
+    said = f"<p>Listen for: {html.escape(*shared)}</p>" if len(shared) == 1 else ""
+    players = "".join(_player(sound, "" if said else sound.listen) for sound in shown)
+    mark = {"sounds": [sound.name for sound in shown]}
+    _show({"text/html": f'{said}<div class="sounds">{players}</div>', "text/plain": "audio"}, mark)
+
+
+def _player(sound: Sound, listen: str) -> str:
+    """What a notebook shows; the book makes its own from ``results.json``."""
+    source = sound.file if RUN_DIR in os.environ else _data_uri(run_dir() / sound.file)
+    wave = (run_dir() / sound.wave).read_text(encoding="utf-8")
+    caption, listen = html.escape(sound.caption), f"<br>Listen for: {html.escape(listen)}" if listen else ""
+    return (
+        f'<figure class="sound">{wave}<audio controls preload="none" src="{source}" aria-label="{caption}">'
+        f"</audio><figcaption>{caption}{listen}</figcaption></figure>"
+    )
 
 
 def finish() -> None:
@@ -278,6 +284,12 @@ def _finite(value: Any, what: str) -> float | int:
     if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not math.isfinite(plain):
         raise InterpError(f"{what} must be a finite number, not {plain!r}.")
     return plain
+
+
+def _need_text(what: str, texts: dict[str, str]) -> None:
+    for kind, text in texts.items():
+        if not text.strip():
+            raise InterpError(f"{what} has no {kind}; it needs one.")
 
 
 def _one_line(text: str) -> str:

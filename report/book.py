@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .collect import tree_digest
 from .key import LOCKS
 from .project import Project, ReportError, digest, file_digest, write_atomic
+
+PACKAGE = Path(__file__).resolve().parent
+EXTENSION = PACKAGE / "sound.py"  # the only code of ours that Sphinx runs
 
 
 def build_book(project: Project, staged: Path) -> bool:
@@ -28,7 +30,8 @@ def build_book(project: Project, staged: Path) -> bool:
         If Sphinx warns of anything.  The book that was there before stays as it was.
     """
     stamp = project.build / "book" / "sources"
-    wanted = digest([tree_digest(staged), *(file_digest(project.root / name) for name in LOCKS)])
+    others = [EXTENSION, *(project.root / name for name in LOCKS)]
+    wanted = digest([tree_digest(staged), *(file_digest(path) for path in others)])
     built = (project.html / "index.html").is_file() and stamp.is_file() and stamp.read_text() == wanted
     if built:
         return False
@@ -40,10 +43,12 @@ def build_book(project: Project, staged: Path) -> bool:
     command = [sys.executable, "-c", start, "build", str(staged), "--path-output", str(output)]
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
     log = project.build / "book.log"
+    paths = filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}  # where Sphinx finds our extension
     with log.open("w", encoding="utf-8") as file:
-        code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged).returncode
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged, env=environment)
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))  # colours
-    if code != 0:
+    if done.returncode != 0:
         lines = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in lines[:20] or text.splitlines()[-20:]:
             print(line.replace(str(staged), "book-src"), file=sys.stderr)
@@ -55,3 +60,9 @@ def build_book(project: Project, staged: Path) -> bool:
     shutil.rmtree(output)
     write_atomic(stamp, wanted)
     return True
+
+
+def tree_digest(folder: Path) -> str:
+    """Hash of every file's path and content below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import soundfile
 
-from interp import InterpError, results
+from interp import InterpError, results, sounds
 
 
 @pytest.fixture
@@ -42,8 +44,10 @@ def test_number(run):
         (lambda: results.number("x", 1, interval=(2, 1)), "upside down"),
         (lambda: results.number("No spaces", 1), "is no name for a result"),
         (lambda: results.number("../up", 1), "is no name for a result"),
-        (lambda: results.audio("x", np.zeros((3, 2)), 8000, caption="c"), r"shape \[3, 2\]"),
-        (lambda: results.audio("x", np.array([np.inf]), 8000, caption="c"), "not finite"),
+        (lambda: results.audio("x", np.zeros((3, 2)), 8000, caption="c", listen="l"), r"shape \[3, 2\]"),
+        (lambda: results.audio("x", np.array([np.inf]), 8000, caption="c", listen="l"), "not finite"),
+        (lambda: results.audio("x", np.zeros(8), 8, caption=" ", listen="l"), "has no caption"),
+        (lambda: results.audio("x", np.zeros(8), 8, caption="c", listen=""), "no word on what to listen for"),
         (lambda: results.figure("x", None, caption=" ", alt="a"), "has no caption"),
         (lambda: results.figure("x", None, caption="c", alt=""), "has no alternative text"),
     ],
@@ -60,7 +64,7 @@ def test_a_name_is_used_for_one_kind_only(run):
     results.number("x", 2)  # a cell that is run again
     assert written(run)["numbers"]["x"]["value"] == 2
     with pytest.raises(InterpError, match="taken in this run's numbers"):
-        results.audio("x", np.zeros(8), 8000, caption="c")
+        results.audio("x", np.zeros(8), 8000, caption="c", listen="l")
 
 
 @pytest.mark.parametrize(
@@ -68,22 +72,64 @@ def test_a_name_is_used_for_one_kind_only(run):
 )
 def test_a_sound_keeps_its_level(run, gain, suffix, tolerance):
     wave = (gain * np.sin(np.arange(4000) / 9)).astype(np.float32)
-    sound = results.audio("tone", wave[None], 8000, caption="A tone")
+    sound = results.audio("tone", wave[None], 8000, caption="A tone", listen="its level")
     assert sound.file.endswith(suffix) and sound.seconds == 0.5
     back, rate = soundfile.read(run / sound.file, dtype="float32")
     assert rate == 8000
     assert np.abs(back - wave).max() <= tolerance
-    again = results.audio("tone-2", wave, 8000, caption="The same")
+    again = results.audio("tone-2", wave, 8000, caption="The same", listen="its level")
     assert again.file == sound.file, "the same sound is one file"
 
 
 def test_a_caption_is_text(run, monkeypatch):
-    sound = results.audio("tone", np.zeros(80), 8000, caption='<script> & "quotes"')
-    assert "<script>" not in sound._repr_html_()
-    assert f'src="{sound.file}"' in sound._repr_html_()
+    sound = results.audio("tone", np.zeros(80), 8000, caption='<script> & "quotes"', listen="<script>")
+    data, mark = sound._repr_mimebundle_()
+    assert "<script>" not in data["text/html"]
+    assert f'src="{sound.file}"' in data["text/html"]
+    assert mark == {"interp": {"sounds": ["tone"]}}, "by which the book knows what is shown"
     monkeypatch.setattr(results, "run_dir", lambda: run)
     monkeypatch.delenv(results.RUN_DIR)
-    assert 'src="data:audio/flac;base64,' in sound._repr_html_(), "by hand, the notebook carries its sounds"
+    shown = sound._repr_mimebundle_()[0]["text/html"]
+    assert 'src="data:audio/flac;base64,' in shown, "by hand, the notebook carries its sounds"
+
+
+def outline(run, sound) -> list[float]:
+    """Heights of the bars of a sound's thumbnail."""
+    picture = ElementTree.parse(run / sound.wave).getroot()
+    assert picture.get("aria-hidden") == "true", "the caption says it all"
+    return [float(height) for height in re.findall(r"v([\d.]+)", picture[0].get("d"))]
+
+
+def test_a_thumbnail_shows_where_a_sound_is_and_how_loud(run):
+    half = np.r_[np.ones(4000), np.zeros(4000)]
+    loud, soft = (
+        outline(run, results.audio(name, gain * half, 8000, caption="c", listen="l"))
+        for name, gain in {"loud": 1.0, "soft": 0.1}.items()
+    )
+    assert len(loud) == len(soft) == sounds.COLUMNS
+    assert loud[0] == sounds.HEIGHT and loud[-1] < 1, "full scale is the full height, silence a thin line"
+    assert soft[0] == pytest.approx(sounds.HEIGHT * (1 - 20 / 48), abs=0.1), "20 dB softer, on the same scale"
+    whole = results.audio("short", np.ones(3), 8000, caption="c", listen="l")
+    assert len(outline(run, whole)) == 3
+
+
+def test_a_gallery_says_once_what_all_its_sounds_are_to_be_heard_for(run, monkeypatch):
+    shown = []
+    monkeypatch.setattr(results, "_show", lambda data, mark: shown.append((data["text/html"], mark)))
+    same = [results.audio(f"s{i}", np.zeros(8), 8, caption="c", listen="pace", show=False) for i in range(2)]
+    other = results.audio("other", np.zeros(8), 8, caption="c", listen="level", show=False)
+    results.gallery(iter(same))
+    results.gallery([*same, other])
+    assert [text.count("pace") for text, _ in shown] == [1, 2]
+    assert shown[1][1] == {"sounds": ["s0", "s1", "other"]}
+
+
+def test_a_figure_brings_its_alternative_text(run):
+    from interp import plots
+
+    fig = plots.cosine_heatmap(np.eye(2), ["a", "b"], alt="Two by two.")
+    results.figure("table", fig, caption="c")
+    assert written(run)["figures"]["table"]["alt"] == "Two by two."
 
 
 def test_the_same_figure_is_the_same_file(run):

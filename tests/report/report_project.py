@@ -23,7 +23,7 @@ CELLS = [
     "results.number('level', np.float64(wave.std()), n=3, interval=(0.05, 0.25));",
     "fig, ax = plt.subplots()\nax.plot(wave[:99])\n"
     "results.figure('wave', fig, caption='Noise, **not** music.', alt='A jagged line');",
-    "results.audio('noise', wave, 8000, caption='Noise <b>&</b> more');",
+    "results.audio('noise', wave, 8000, caption='Noise <b>&</b> more', listen='hiss, <i>no</i> pitch');",
 ]
 OUTPUTS = {"numbers": ["level"], "figures": ["wave"], "audio": ["noise"]}
 
