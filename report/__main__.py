@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         "collect": "put the book's sources into build/book-src",
         "status": "one line a phase: done, stale, failed, running or missing",
         "why-stale": "which part of a run's key changed, old → new",
-        "check": "every link, picture and sound of the built book leads somewhere",
+        "check": "every link, picture and sound of the built book leads somewhere; --browser opens it all",
         "bench": "how long a build takes that has nothing to do",
     }.items():
         command = commands.add_parser(name, help=text, description=text)
@@ -36,11 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
         if name in ("build", "run"):
             text = "how many phases may run at a time (default: as many as have room; with an NVIDIA GPU one)"
             command.add_argument("--jobs", type=_at_least_one, metavar="N", help=text)
+        if name == "check":
+            text = "also open every page in Chromium, with the network cut, and play a sound on each"
+            command.add_argument("--browser", action="store_true", help=text)
     options = parser.parse_args(arguments)
     project = here()
     try:
         if options.command == "check":
-            return check(project)
+            return check(project, options.browser)
         profile = Profile.read(project, options.profile)
         if options.command in ("build", "run"):
             return {"build": build, "run": run}[options.command](project, profile, options.jobs)
@@ -146,12 +149,17 @@ def bench(project: Project, profile: Profile) -> int:
     return 0
 
 
-def check(project: Project) -> int:
+def check(project: Project, browser: bool = False) -> int:
     from .check import check_book
 
     if not (project.html / "index.html").is_file():
         raise ReportError("There is no book to check; make it with `make report`.")
     counts, problems = check_book(project.html)
+    if browser:
+        from .browser import check_in_browser
+
+        opened, more = check_in_browser(project.html)
+        counts, problems = counts | opened, problems + more
     for problem in problems:
         print(problem, file=sys.stderr)
     looked = ", ".join(f"{number} {what}" for what, number in counts.items())

@@ -1,4 +1,4 @@
-"""Check the built book: links, pictures and sounds lead to files, and nothing comes from the network."""
+"""Check the built book: what it links and shows is there, has words beside it, and needs no network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FOLLOWED = {"a": "href"}
 NOT_FETCHED = {"canonical", "alternate", "next", "prev", "search", "index", "author", "copyright", "top"}
 
 
-def check_book(html: Path) -> tuple[dict[str, int], list[str]]:
+def check_book(html: Path) -> tuple[dict[str, float], list[str]]:
     """Look at every page below a folder.
 
     Returns
     -------
-    counts : how many pages, links, pictures and sounds were looked at.
+    counts : how many pages, links, pictures and sounds were looked at, and the size of all files.
     problems : one line each.
     """
-    counts = dict.fromkeys(("pages", "links", "pictures", "sounds"), 0)
+    counts: dict[str, float] = dict.fromkeys(("pages", "links", "pictures", "sounds"), 0)
     problems: list[str] = []
     for page in sorted(html.rglob("*.html")):
         if "_static" in page.relative_to(html).parts:
@@ -32,6 +32,11 @@ def check_book(html: Path) -> tuple[dict[str, int], list[str]]:
         soup = _soup(page)
         for tag in soup.find_all([*FETCHED, *FOLLOWED]):
             address = tag.get(FETCHED.get(tag.name) or FOLLOWED[tag.name])
+            where = page.relative_to(html).as_posix()
+            if tag.name == "img" and not tag.has_attr("alt"):
+                problems.append(f"{where}: the picture {address} has no alternative text")
+            if tag.name == "audio" and tag.get("preload") != "none":
+                problems.append(f"{where}: the sound {address} is loaded before anyone plays it")
             if not address or NOT_FETCHED & set(tag.get("rel") or []):
                 continue
             kind = {"a": "links", "img": "pictures", "audio": "sounds"}.get(tag.name)
@@ -39,11 +44,13 @@ def check_book(html: Path) -> tuple[dict[str, int], list[str]]:
                 counts[kind] += 1
             problem = _problem(html, page, tag.name, address)
             if problem:
-                problems.append(f"{page.relative_to(html).as_posix()}: {problem}")
+                problems.append(f"{where}: {problem}")
     for style in sorted(html.rglob("*.css")):
         text = style.read_text(encoding="utf-8", errors="replace")
         for address in re.findall(r"(?:url\(|@import\s+)['\"]?(https?:)?//[^)'\"]+", text):
             problems.append(f"{style.relative_to(html).as_posix()}: fetches {address}")
+    size = sum(path.stat().st_size for path in html.rglob("*") if path.is_file())
+    counts["MB"] = round(size / 1e6, 1)
     return counts, problems
 
 

@@ -48,7 +48,7 @@ class Sounds(SphinxDirective):
         if len(items) == 1 or len(shared) > 1:
             return [self._figure(phase, item, item["listen"]) for item in items]
         grid = nodes.container("", *(self._figure(phase, item, "") for item in items), classes=["sounds"])
-        return [nodes.paragraph("", *_listen(*shared)), grid]
+        return [nodes.paragraph("", "", *_listen(*shared)), grid]
 
     def _figure(self, phase: str, item: dict[str, Any], listen: str) -> sound:
         static = "../" * self.env.docname.count("/") + "_static/"
@@ -59,7 +59,7 @@ class Sounds(SphinxDirective):
         )
         figure = sound("", nodes.raw("", player, format="html"), nodes.caption("", item["caption"]))
         if listen:
-            figure += nodes.legend("", nodes.paragraph("", *_listen(listen)))
+            figure += nodes.legend("", nodes.paragraph("", "", *_listen(listen)))
         self.set_source_info(figure)
         name = nodes.fully_normalize_name(f"sound-{phase}-{item['name']}")
         if self.env.docname == f"phases/{phase}" and name not in self.state.document.nameids:
@@ -69,7 +69,7 @@ class Sounds(SphinxDirective):
 
 
 def _listen(what: str) -> list[nodes.Node]:
-    return [nodes.emphasis("", "Listen for: "), nodes.Text(what)]
+    return [nodes.emphasis("", "Listen for:"), nodes.Text(f" {what}.")]
 
 
 def visit(writer: HTML5Translator, node: sound) -> None:

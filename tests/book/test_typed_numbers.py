@@ -1,0 +1,109 @@
+"""No result is typed: numbers in the text come from runs, by ``glue``.
+
+A result, for this test, is a number that reads like one: with a sign of a statistic (``p =``, ``r =``, %, ±,
+an interval in brackets) or with decimals.  Code, inline code and the tables of ``etude evaluate`` are not.
+What others have published, versions and thresholds are listed below, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in [
+        ROOT / "README.md",
+        ROOT / "etude" / "CARD.md",
+        *sorted((ROOT / "book").glob("*.md")),
+        *sorted((ROOT / "phases").glob("*.ipynb")),
+    ]
+}
+
+NUMBER = r"[-+−]?(?:\d+(?:\.\d+)?|\.\d+)"
+RESULT = re.compile(
+    rf"\b[prdRFtn]²?\s*[=<>≤≥]\s*{NUMBER}"  # p = .03
+    r"|\d\s?%|±"
+    rf"|\[\s*{NUMBER}\s*(?:,|to)\s*{NUMBER}\s*\]"  # [0.1, 0.2]
+    r"|(?<![\w.-])[-+−]?\d*\.\d+(?!\.?\d)"  # 0.71; not a version such as 1.2.3 or Apache-2.0
+)
+NOT_TEXT = (
+    r"<!-- (\w+): begin -->.*?<!-- \1: end -->",  # written by a command
+    r"^( *)(`{3,})(?!\{).*?^\1\2",  # code
+    r"`[^`\n]*`",  # inline code, and what stands in a role
+    r"\]\([^)]*\)",  # addresses
+    r"\$[^$]+\$",
+    r"\bdoi:\S+",
+    r"95 % intervals?",  # a level of confidence
+)
+
+MAY_BE_TYPED = {
+    "README.md": ["Python 3.11", "CC-BY-NC 4.0"],
+    "book/quickstart.md": ["Python 3.11", "CC-BY-NC 4.0", "Python must be 3.11"],
+    "book/hooks.md": ["guidance 3.0"],  # audiocraft's default
+    "book/etude.md": [  # recomputed from the ratings cited above the table
+        "| happy | .898 | +.70 | +.35 | +.31 | −.02 | +.16 |",
+        "| sad | .880 | −.74 | −.47 | −.08 | −.07 | −.19 |",
+        "| peaceful | .645 | +.21 | −.42 | +.25 | −.38 | −.10 |",
+        "| scary | .842 | −.29 | +.09 | −.39 | +.28 | −.03 |",
+        "| valence | .891 | +.67 | +.11 | +.36 | −.21 | +.10 |",
+        "| arousal | .798 | +.39 | +.56 | −.11 | +.30 | +.17 |",
+    ],
+    "book/migration.md": [
+        '"if the cosine is under 0.9,',  # quotes the notes
+        "p cannot be under .1",  # counted: two of twenty
+    ],
+    "book/roadmap.md": [
+        '"p < 0.05"',  # a threshold, in an exercise
+        "| valence, arousal | ±1 |",  # a scale of a data set
+        "about .67 with rated valence and .81 with arousal",  # cited there
+    ],
+    "phases/0-foundation.ipynb": [
+        '"If < 0.9, emotions are represented differently!"',  # quotes the notes
+    ],
+}
+
+
+def text_of(path: Path) -> str:
+    """The prose of a page, without what is no prose."""
+    if path.suffix == ".ipynb":
+        cells = nbformat.read(path, as_version=4).cells
+        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    else:
+        text = path.read_text(encoding="utf-8")
+    return without_code(text)
+
+
+def without_code(text: str) -> str:
+    for pattern in NOT_TEXT:
+        text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
+    return text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_result_is_typed(page):
+    text = text_of(PAGES[page])
+    for fragment in MAY_BE_TYPED.get(page, []):
+        assert fragment in text, f"{fragment!r} is no longer on the page: take it off the list"
+        text = text.replace(fragment, "")
+    typed = [line.strip() for line in text.splitlines() if RESULT.search(line)]
+    assert typed == [], "glue these numbers, or list them with the reason why they may be typed"
+
+
+@pytest.mark.parametrize(
+    "result",
+    ["p = .03", "R² = 0.9", "p<0.001", "it is 71 % of", "3 ± 1", "[0.1, 0.2]", "[−1, 4]", "about .71."],
+)
+def test_what_reads_like_a_result(result):
+    assert RESULT.search(result)
+
+
+@pytest.mark.parametrize(
+    "text", ["layer 3 of 6", "{glue:text}`a.b:.3f` of", "`x = 0.5`", "[1](a.html)", "8 s"]
+)
+def test_what_does_not(text):
+    assert not RESULT.search(without_code(text))
