@@ -138,7 +138,7 @@ def waveforms(audio: Any, sample_rate: int, titles: Sequence[str], alt: str, n_m
     clips = np.stack([x.mean(0) if x.ndim == 2 else x for x in _as_numpy(audio)])
     if len(clips) != len(titles):
         raise InterpError(f"{len(titles)} titles for {len(clips)} clips; give one each.")
-    figure, axes = _figure(alt, 2, len(clips), size=(2.6 * len(clips) + 0.8, 4.2), sharex=True, sharey="row")
+    figure, axes = _figure(alt, 2, len(clips), size=(2.1 * len(clips) + 0.8, 4.2), sharex=True, sharey="row")
     seconds, highest = clips.shape[1] / sample_rate, sample_rate / 2
     mels = [
         librosa.feature.melspectrogram(y=y, sr=sample_rate, n_mels=n_mels, n_fft=1024, hop_length=256)
@@ -193,7 +193,7 @@ def norms_by_layer(
         ax.fill_between(x, low, high, color=COLOURS[i % 7], alpha=0.15, linewidth=0)
     ax.set(xlabel="layer", ylabel="norm of an activation (model units)", ylim=(0, None))
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -213,7 +213,7 @@ def norms_over_time(series: Mapping[str, Any], seconds: Any, alt: str) -> Figure
         mean = np.linalg.norm(_as_numpy(x), axis=-1).mean(0)
         ax.plot(np.asarray(seconds), mean, color=COLOURS[i % 7], linewidth=1, label=label)
     ax.set(xlabel="time in the clip (s)", ylabel="norm of an activation (model units)")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -278,7 +278,7 @@ def within_between(
         ax.set_xlabel("layer")
     axes[0, 0].set_ylabel("cosine within minus between")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 
@@ -305,7 +305,7 @@ def cosines_by_layer(
     room = 0.08 * (1 - lowest) + 1e-4
     axes[0, 0].set(ylabel="cosine, not centred", ylim=(lowest - room, 1 + room))
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     return figure
 
 
@@ -321,9 +321,9 @@ def cues_by_condition(
     units : dict
         From each cue to its unit: the panels, in order.
     """
-    columns = min(4, len(units))
+    columns = min(3, len(units))  # wider, and a page would make the letters too small to read
     rows = -(-len(units) // columns)
-    figure, axes = _figure(alt, rows, columns, size=(2.5 * columns, 2.4 * rows + 0.4))
+    figure, axes = _figure(alt, rows, columns, size=(2.7 * columns, 2.3 * rows + 0.4))
     conditions = list(next(iter(series.values())))
     for ax, (cue, unit) in zip(axes.flat, units.items(), strict=False):
         for i, (name, by_condition) in enumerate(series.items()):
@@ -340,5 +340,5 @@ def cues_by_condition(
     for ax in axes.flat[len(units) :]:
         ax.axis("off")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     return figure

@@ -10,10 +10,9 @@ from typing import Any
 import nbformat
 
 from .edition import Edition
-from .notebook import Notebook
+from .notebook import FINISH, Notebook
 from .profile import Profile
 from .project import Project, read_json
-from .run import FINISH
 from .runs import State
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 
 from .attempt import Attempt, Setting, check_artefacts
-from .notebook import FINISH as FINISH
 from .notebook import Notebook
 from .plan import plan
 from .profile import Profile

@@ -8,7 +8,8 @@
     ```
 
 Captions and what to listen for come from the run's ``results.json``.  On its phase's own page a sound has a
-number and can be referred to: ``{numref}`sound-0-foundation-gallery.01` ``.  Other pages may show it again.
+number and can be referred to: ``{numref}`sound-0-foundation-gallery.01` ``.  Shown again, there or on another
+page, it says where that is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
@@ -27,6 +29,10 @@ from .project import read_json
 
 class sound(nodes.figure):
     """A figure with a player in it, numbered apart from the pictures."""
+
+
+class sound_again(sound):
+    """One that has its number elsewhere."""
 
 
 class Sounds(SphinxDirective):
@@ -57,12 +63,26 @@ class Sounds(SphinxDirective):
             f'{wave.strip()}<audio controls preload="none" src="{static}{item["file"]}" '
             f'aria-label="{html.escape(item["caption"])}"></audio>'
         )
-        figure = sound("", nodes.raw("", player, format="html"), nodes.caption("", item["caption"]))
+        name = nodes.fully_normalize_name(f"sound-{phase}-{item['name']}")
+        again = self.env.docname != f"phases/{phase}" or name in self.state.document.nameids
+        caption = nodes.caption("", item["caption"])
+        if again:
+            where = addnodes.pending_xref(
+                "",
+                nodes.inline(),
+                refdomain="std",
+                reftype="numref",
+                reftarget=name,
+                refdoc=self.env.docname,
+                refexplicit=False,
+                refwarn=True,
+            )
+            caption = nodes.caption("", "", where, nodes.Text(f" {item['caption']}"))
+        figure = (sound_again if again else sound)("", nodes.raw("", player, format="html"), caption)
         if listen:
             figure += nodes.legend("", nodes.paragraph("", "", *_listen(listen)))
         self.set_source_info(figure)
-        name = nodes.fully_normalize_name(f"sound-{phase}-{item['name']}")
-        if self.env.docname == f"phases/{phase}" and name not in self.state.document.nameids:
+        if not again:
             figure["names"].append(name)
             self.state.document.note_explicit_target(figure, figure)
         return figure
@@ -82,5 +102,6 @@ def depart(writer: HTML5Translator, node: sound) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_enumerable_node(sound, "sound", html=(visit, depart))
+    app.add_node(sound_again, html=(visit, depart))
     app.add_directive("sounds", Sounds)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
