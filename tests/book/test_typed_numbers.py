@@ -38,7 +38,7 @@ NOT_TEXT = (
     r"\]\([^)]*\)",  # addresses
     r"\$[^$]+\$",
     r"\bdoi:\S+",
-    r"95 % intervals?",  # a level of confidence
+    r"95 %\s+(?:intervals?|each)",  # a level of confidence
 )
 
 MAY_BE_TYPED = {
