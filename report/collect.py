@@ -26,6 +26,7 @@ from .profile import Profile
 from .project import Project, ReportError
 from .quotes import check_quotes
 from .runs import State
+from .verdict_page import write_verdicts
 
 # Pages that lie beside what they describe, and their names in the book.
 ELSEWHERE = {"etude/CARD.md": "etude-card.md"}
@@ -58,6 +59,7 @@ def collect(project: Project, profile: Profile, states: list[State]) -> Path:
             staged / "phases" / f"{now.phase}.ipynb",
         )
         copy_files(now, staged)
+    write_verdicts(project, profile, states, staged)
     check_quotes(staged, states)
     return staged
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 
+from .hypotheses import check_claims
 from .key import data_files
 from .notebook import Notebook
 from .profile import Profile
@@ -17,7 +18,8 @@ def plan(project: Project, profile: Profile) -> list[Notebook]:
     ------
     ReportError
         If anything can be refused before something runs: a notebook, a parameter, declared data that is not
-        there, an artefact that nobody leaves, phases that read from each other in a circle.
+        there, an artefact that nobody leaves, phases that read from each other in a circle, hypotheses or
+        declared claims.
     """
     notebooks = {phase: Notebook.read(project, phase) for phase in profile.phases}
     for notebook in notebooks.values():
@@ -36,6 +38,8 @@ def plan(project: Project, profile: Profile) -> list[Notebook]:
                 raise ReportError(
                     f"{notebook.phase} reads {name} of {phase}, which does not leave it; it leaves: {leaves}."
                 )
+    outputs = {phase: notebook.declared.get("outputs", {}) for phase, notebook in notebooks.items()}
+    check_claims(project, {phase: named.get("claims", []) for phase, named in outputs.items()})
     order = TopologicalSorter({phase: notebook.reads for phase, notebook in notebooks.items()})
     try:
         return [notebooks[phase] for phase in order.static_order()]

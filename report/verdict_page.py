@@ -49,7 +49,7 @@ def write_verdicts(project: Project, profile: Profile, states: list[State], stag
     pages = {
         "answer": front,
         "verdicts": "\n\n".join(
-            [front, *_warnings(warnings)]
+            [f"> {plain(register.answer.question)}", front, *_warnings(warnings)]
             + [
                 f"## {plain(p.title)}\n\n{table(register, name, judged)}"
                 for name, p in register.pillars.items()
@@ -108,8 +108,6 @@ def summary(
         )
     target = tested[0].target
     lines = [
-        f"> {plain(register.answer.question)}",
-        "",
         f"Model under study: **{plain(target)}**. **{plain(found.text)}** {len(tested)} of {len(judged)} "
         "hypotheses were tested.",
         "",

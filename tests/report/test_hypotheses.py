@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-import nbformat
 import pytest
 import yaml
 from verdict_project import ROOT, content, hypothesis, register
 
-from report.hypotheses import parse, read
+from report.hypotheses import check_claims, parse, read
 from report.project import Project, ReportError
 
 OURS = read(Project(ROOT))
@@ -26,18 +25,34 @@ def test_ours_is_as_it_should_be():
         assert silent, f"{h.id} has nothing that must not be found"
 
 
-def test_what_enters_as_text_has_a_null_of_its_route():
+def test_every_hypothesis_has_a_null_of_its_route():
     nulls = {"etude-null", "no-push", "random-directions"}
     for h in OURS.hypotheses.values():
         if h.route == "text":
             assert nulls & set(h.controls), f"{h.id} lacks a null of the text route"
+        else:
+            assert "shuffled-labels" in h.controls, f"{h.id} lacks the null of the audio route"
 
 
-def test_notebooks_claim_only_what_is_theirs():
-    for path in (ROOT / "phases").glob("*.ipynb"):
-        declared = nbformat.read(path, as_version=4).metadata.get("report", {}).get("outputs", {})
-        for name in declared.get("claims", []):
-            assert OURS.hypotheses[name].phase == path.stem
+def test_phases_declare_only_claims_that_are_theirs(tmp_path):
+    project = Project(tmp_path)
+    check_claims(project, {"0-noise": []})  # no hypotheses, no claims
+    with pytest.raises(ReportError, match=r"There is no phases/hypotheses\.yaml"):
+        check_claims(project, {"0-noise": ["G1"]})
+    project.phases.mkdir()
+    (project.phases / "hypotheses.yaml").write_text(changed_file(hypotheses=[hypothesis(cite=[])]))
+    check_claims(project, {"0-noise": ["G1"], "1-other": []})
+    with pytest.raises(
+        ReportError, match="0-noise declares a claim under G2: 'G2' is not known; there are: G1."
+    ):
+        check_claims(project, {"0-noise": ["G2"]})
+    with pytest.raises(
+        ReportError, match="1-other declares a claim under G1, which .* gives to phase 0-noise"
+    ):
+        check_claims(project, {"1-other": ["G1"]})
+    (project.phases / "hypotheses.yaml").write_text("a: [")
+    with pytest.raises(ReportError, match="not valid YAML"):
+        check_claims(project, {"0-noise": []})
 
 
 @pytest.mark.parametrize(

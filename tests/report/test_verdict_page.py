@@ -54,7 +54,7 @@ def test_a_smoke_edition_says_that_its_numbers_mean_nothing(tmp_path):
         project, [write_run(project, {"G1": claim(FOUND)}, smoke=True)], hypothesis(), profile="smoke"
     )
     for name in ("answer", "verdicts"):
-        assert pages[name].startswith("**This edition gives no answer.**")
+        assert "**This edition gives no answer.**" in pages[name]
         assert "its numbers mean nothing" in pages[name]
     assert "It does." not in pages["verdicts"]
 
