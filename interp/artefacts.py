@@ -97,12 +97,12 @@ def _newest(phase: str, name: str) -> Path:
     for manifest in (ROOT / "build" / "runs" / phase).glob("[!.]*/manifest.json"):
         path = manifest.parent / "artefacts" / name
         if path.exists():
-            found.append((manifest.stat().st_mtime, path, json.loads(manifest.read_text(encoding="utf-8"))))
+            found.append((json.loads(manifest.read_text(encoding="utf-8")), path))
     if not found:
         raise InterpError(
             f"No finished run of phase {phase} has left {name!r}; run it first: "
             "`.venv/bin/python -m report run --profile etude`."
         )
-    _, path, run = max(found, key=lambda entry: entry[0])
+    run, path = max(found, key=lambda entry: entry[0]["finished"])
     print(f"Run by hand: {name} is that of {phase}, run {run['key']} of profile {run['profile']}.")
     return path

@@ -5,8 +5,10 @@ For tests of what surrounds a run: order, artefacts, keys, crashes.  Real kernel
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from report.execute import end_with_parent
@@ -25,11 +27,15 @@ def main() -> None:
             continue
         at |= {"cell": number, "line": cell["source"][0].strip()}
         write_json(Path(job["progress"]), at)
+        shown = io.StringIO()
         try:
-            exec("".join(cell["source"]), names)
+            with redirect_stdout(shown):
+                exec("".join(cell["source"]), names)
         except Exception as error:
             outcome = {"ok": False, "reason": f"{type(error).__name__}: {error}"} | at
             break
+        text = {"output_type": "stream", "name": "stdout", "text": shown.getvalue()}
+        cell["outputs"] = [text] if text["text"] else []
         if "parameters" in cell["metadata"].get("tags", []):
             names |= job["parameters"]
     write_json(Path(job["output"]), notebook)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
 
 import pytest
-from report_project import PHASE, make_project, read, set_parameters, write_notebook
+from report_project import CELLS, PHASE, make_project, read, set_parameters, write_notebook
 
 from report.key import differences, parts_before
 from report.lock import build_lock
+from report.lock import holder as lock_holder
 from report.notebook import Notebook
 from report.profile import Profile
 from report.project import ReportError
@@ -75,6 +78,9 @@ def test_parameters_cell_holds_literals_only(project):
     notebook.node.cells[1].source = "seed = 1 + x"
     with pytest.raises(ReportError, match="line 1 of the parameters cell is not 'name = literal'"):
         notebook.defaults()
+    notebook.node.cells[1].source = "seed ="
+    with pytest.raises(ReportError, match="line 1 of the parameters cell is not valid Python"):
+        notebook.defaults()
     notebook.node.cells[1].metadata["tags"] = []
     with pytest.raises(ReportError, match="exactly one code cell tagged 'parameters'"):
         notebook.defaults()
@@ -96,6 +102,31 @@ def test_prose_is_no_part_of_the_key_and_code_is(project):
     _, code = read(project)
     (line,) = differences(before, parts_before(project, code, {}, {}))
     assert line.startswith("notebook: ")
+
+
+def test_limits_are_no_part_of_the_key(project):
+    _, first = read(project)
+    write_notebook(project.root, first.code[1:], first.declared | {"timeout_s": 9})
+    assert read(project)[1].code_digest == first.code_digest
+
+
+@pytest.mark.parametrize(
+    ("declared", "sentence"),
+    [
+        (
+            {"leave": ["x"]},
+            "declares 'leave' in its metadata under 'report', which nobody reads; known are",
+        ),
+        ({"leaves": "x"}, "declares 'leaves' .* as 'x'; it must be a list of names"),
+        ({"leaves": ["a/b"]}, "leaves 'a/b'; a name has no '/'"),
+        ({"outputs": ["x"]}, "declares 'outputs' .*; it must give a list of names for each entry"),
+        ({"timeout_s": "1 h"}, "declares 'timeout_s' .* as '1 h'; it must be a number of seconds above 0"),
+    ],
+)
+def test_declarations(project, declared, sentence):
+    write_notebook(project.root, CELLS, declared)
+    with pytest.raises(ReportError, match=sentence):
+        run_profile(project, read(project)[0])
 
 
 def test_differences_name_what_changed():
@@ -120,9 +151,12 @@ def test_a_second_build_is_refused_and_the_holder_named(project):
         text=True,
     )
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(ReportError, match=f"process {holder.pid}"), build_lock(project):
+    who = rf"process {holder.pid} on {socket.gethostname()} since 20\d\d-.* \(`python.* -c .*`\); wait"
+    with pytest.raises(ReportError, match=re.compile(who, re.S)), build_lock(project):
         pass
+    assert lock_holder(project)["pid"] == holder.pid
     holder.kill()  # a lock outlives no crash
     holder.communicate()
+    assert lock_holder(project) is None
     with build_lock(project):
         pass

@@ -10,10 +10,22 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import psutil
 import pytest
-from report_project import CELLS, PHASE, make_project, read, set_parameters, write_notebook
+from report_project import (
+    CELLS,
+    PHASE,
+    make_project,
+    make_study,
+    read,
+    set_parameters,
+    set_study,
+    write_notebook,
+)
 
+from report.__main__ import status
+from report.profile import Profile
 from report.project import ReportError, read_json
 from report.run import run_profile
 from report.runs import states
@@ -81,15 +93,44 @@ def test_a_run_is_done_once_until_something_changes(tmp_path):
     assert now(project).status == "missing"
 
 
+# Where the next write of a file ends on a device that is always full.
+FULL = (
+    "import os, pathlib\nrun = pathlib.Path(os.environ['INTERP_RUN_DIR'])\n"
+    "(run / f'.{name}.{pid}').symlink_to('/dev/full')"
+)
 FAILURES = {
-    "error": ("raise ValueError('no\\nsuch thing')", {}, "cell 7 .*ValueError: no such thing"),
-    "killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", {}, "cell 7 .*its kernel died"),
+    "error": ("raise ValueError('no\\nsuch thing')", {}, "in cell 7 .*ValueError: no such thing"),
+    "kernel killed": ("import os\nos.kill(os.getpid(), 9)", {}, "in cell 7 .*its kernel died"),
+    "runner killed": (
+        "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)",
+        {},
+        r"in cell 7 .*the process that ran it was killed \(SIGKILL\)",
+    ),
     "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 15}, "cell 7 .*took longer than 15 s"),
-    "total timeout": ("import time\ntime.sleep(60)", {"timeout_s": 8}, "took longer than 8 s"),
+    "total timeout": (
+        "import time\ntime.sleep(99)",
+        {"timeout_s": 20},
+        "took longer than 20 s .timeout_s",
+    ),
     "outputs": (
         "1",
-        {"outputs": {"numbers": ["level", "x"], "figures": ["y"]}},
-        "after its last cell: it left no figure y, number x",
+        {"outputs": {"numbers": ["level", "x"], "figures": ["y"]}, "leaves": ["z"]},
+        "after its last cell: it left no figure y, number x, artefact z, which it declares",
+    ),
+    "artefact": (
+        "from interp import artefacts\nartefacts.leave('z', lambda path: path.touch())",
+        {},
+        "does not declare that it leaves 'z'; it leaves: nothing",
+    ),
+    "disk full of notebook": (
+        f"name, pid = 'notebook.ipynb', __import__('os').getppid()\n{FULL}",
+        {},
+        "in cell 7 .*OSError: .Errno 28. No space left on device",
+    ),
+    "disk full before manifest": (
+        f"name, pid = 'manifest.json', BUILDER\n{FULL}",
+        {},
+        "after its last cell: .Errno 28. No space left on device",
     ),
 }
 
@@ -98,18 +139,23 @@ FAILURES = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_failure_is_one_line_and_leaves_no_run(case, tmp_path, capfd):
     code, declared, sentence = FAILURES[case]
-    project = make_project(tmp_path, extra=(code,), **declared)
+    project = make_project(tmp_path, extra=(code.replace("BUILDER", str(os.getpid())),), **declared)
     profile, _ = read(project)
-    with pytest.raises(ReportError, match="1 of 1 phases failed; the book was not built"):
+    with pytest.raises(
+        ReportError, match=rf"1 of 1 phases are not done: {PHASE} \(failed\); the book was not"
+    ):
         run_profile(project, profile)
     failed = now(project)
     assert failed.status == "failed"
     assert re.search(sentence, failed.reasons[0]), failed.reasons
     said = capfd.readouterr().err
-    assert f"{PHASE}: failed " in said and f"The log is build/runs/{PHASE}/failed/log." in said
-    assert (failed.folder / "log").is_file() and (failed.folder / "notebook.ipynb").is_file()
+    assert f"{PHASE}: failed {failed.reasons[0]}. " in said
+    assert f"See log and notebook.ipynb in build/runs/{PHASE}/failed." in said
+    partial = nbformat.read(failed.folder / "notebook.ipynb", as_version=4)
+    assert partial.cells[4].outputs, "what had been shown until then can be read"
     assert not list(project.runs.rglob("manifest.json"))
-    assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    assert not list(project.runs.rglob(".*"))
+    assert not processes_of(project)
 
 
 def processes_of(project) -> list[psutil.Process]:
@@ -127,39 +173,49 @@ def processes_of(project) -> list[psutil.Process]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_build_that_is_stopped_leaves_no_process_and_no_run(end, tmp_path):
-    project = make_project(tmp_path, extra=("import time\ntime.sleep(100)",))
+def test_a_build_that_is_stopped_leaves_no_process_and_no_run(end, tmp_path, capsys):
+    project = make_study(tmp_path)
+    two = ("0-alone", "1-first")
+    set_study(tmp_path, two, pause=1000)
     code = (
         "import sys, pathlib; from report.project import Project; from report.profile import Profile\n"
-        "from report.run import run_profile; project = Project(pathlib.Path(sys.argv[1]))\n"
-        "run_profile(project, Profile.read(project, 'etude'))"
+        "from report.__main__ import run; project = Project(pathlib.Path(sys.argv[1]))\n"
+        "run(project, Profile.read(project, 'etude'), jobs=2)"
     )
     builder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(project.runs.rglob("audio/*")):  # it has come to the last cell but one
-        assert time.monotonic() < deadline, "the run did not start"
-        time.sleep(0.1)
-    assert now(project).status == "running"
-    builder.send_signal(end)
-    builder.wait(20)
+    deadline = time.monotonic() + 300
+    profile = Profile.read(project, "etude")
+    try:
+        while not all("cell 4 of 5" in line for line in status_lines(project, profile, capsys)):
+            assert time.monotonic() < deadline, status_lines(project, profile, capsys)
+            time.sleep(0.5)
+        assert {now.status for now in states(project, profile)} == {"running"}
+        builder.send_signal(end)
+        builder.wait(60)
+    finally:
+        builder.kill()
     while processes_of(project):
         assert time.monotonic() < deadline, processes_of(project)
         time.sleep(0.1)
-    assert now(project).status == "missing"
+    assert {now.status for now in states(project, profile)} == {"missing"}
     assert not list(project.runs.rglob("manifest.json"))
-    write_notebook(tmp_path, CELLS, read(project)[1].declared)
-    assert run_profile(project, read(project)[0])[0].status == "done"
+    assert end == signal.SIGKILL or not list(project.runs.rglob(".attempt-*"))
+    set_study(tmp_path, two)
+    assert {now.status for now in run_profile(project, Profile.read(project, "etude"))} == {"done"}
+    assert not list(project.runs.rglob(".attempt-*")), "what a crash had left is cleared"
+
+
+def status_lines(project, profile, capsys) -> list[str]:
+    status(project, profile)
+    return capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.slow
-def test_what_a_crash_left_is_cleared_and_a_later_success_forgets_the_failure(tmp_path):
+def test_a_later_success_forgets_the_failure(tmp_path):
     project = make_project(tmp_path, extra=("import loud\nassert loud.LEVEL > 1",))
-    left_over = project.runs / PHASE / ".attempt-999999999"
-    left_over.mkdir(parents=True)
     profile, _ = read(project)
     with pytest.raises(ReportError):
         run_profile(project, profile)
-    assert not left_over.exists()
     (tmp_path / "loud.py").write_text("LEVEL = 2.0\n")
     assert run_profile(project, profile)[0].status == "done"
     assert not (project.runs / PHASE / "failed").exists()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +15,9 @@ import pytest
 from report_project import READS, make_study, set_study, write_study_phase
 
 import report.attempt
+import report.progress
+import report.run
+from report.__main__ import bench, status
 from report.profile import Profile
 from report.project import ReportError, read_json
 from report.run import run_profile, threads_of_a_kernel
@@ -32,7 +37,7 @@ def built(tmp_path_factory):
     project = make_study(tmp_path_factory.mktemp("study"), seed=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report.attempt, "EXECUTE", STAND_IN)
-        build(project)
+        build(project, jobs=2)
     return project
 
 
@@ -193,19 +198,22 @@ def test_what_is_read_must_be_in_the_profile(tmp_path):
         build(project)
 
 
-def test_phases_run_side_by_side_within_jobs_and_memory(tmp_path, monkeypatch):
-    project = make_study(tmp_path, pause=0.2)
-    set_study(tmp_path, phases=("0-alone", "1-first"), pause=0.2)
-
-    def overlap(**options):
-        shutil.rmtree(project.runs, ignore_errors=True)
-        one, two = (now.manifest for now in build(project, **options))
+def test_phases_run_side_by_side_within_jobs_and_memory(built, tmp_path, monkeypatch):
+    def overlap(project):
+        one, two = (look(project)[phase].manifest for phase in ("0-alone", "1-first"))
         return min(one["finished"], two["finished"]) - max(one["started"], two["started"])
 
-    assert overlap(jobs=2) > 0
-    assert overlap(jobs=1) < 0
+    assert overlap(built) > 0
+    one_by_one = make_study(tmp_path / "jobs")
+    set_study(one_by_one.root, phases=("0-alone", "1-first"))
+    build(one_by_one, jobs=1)
+    shutil.copytree(one_by_one.root, tmp_path / "memory", ignore=shutil.ignore_patterns("build"))
+    large = type(built)(tmp_path / "memory")
     monkeypatch.setattr(report.run, "UNKNOWN_MEMORY", 2**60)
-    assert overlap(jobs=2) < 0, "what does not fit beside another waits; alone it may run"
+    build(large, jobs=2)
+    for project in (one_by_one, large):
+        runs = [now.manifest for now in states(project, Profile.read(project, "etude"))]
+        assert runs[0]["finished"] < runs[1]["started"], "what has no room waits; alone it may run"
 
 
 def test_threads_hang_on_machine_and_profile_alone(monkeypatch):
@@ -216,6 +224,62 @@ def test_threads_hang_on_machine_and_profile_alone(monkeypatch):
     assert threads_of_a_kernel(7) == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads_of_a_kernel(7) == 3
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_is_redrawn_in_place(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = report.progress.Progress({"1-first": 100.0})
+    shown.show({"0-alone": (2, 9, 3.0), "1-first": (1, 5, 40.0)}, 75.0)
+    report.progress.say("0-alone: done.")
+    shown.show({"1-first": (2, 5, 41.0)}, None)
+    shown.close()
+    said = sys.stderr.getvalue()
+    assert "cell 2 of 9, 3 s; build: about 75 s left" in said
+    assert "cell 1 of 5, 40 s, about 60 s left" in said and "\r" in said
+    assert "0-alone: done.\n" in said
+
+
+def test_the_bench_asks_for_a_build_that_has_nothing_to_do(study, monkeypatch, capsys):
+    profile = Profile.read(study, "etude")
+    commands = []
+
+    def run(command, **_):
+        commands.append(command[1:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert bench(study, profile) == 0
+    assert capsys.readouterr().out == "report with nothing to do: 0.0 s  (from 0.0 to 0.0)\n"
+    assert commands == 4 * [["-m", "report", "build", "--profile", "etude"]]
+    write_study_phase(study.root, "3-last", "1 + 1")
+    with pytest.raises(
+        ReportError, match="something to do .3-last is stale.; run `make report PROFILE=etude`"
+    ):
+        bench(study, profile)
+
+
+def test_status_is_one_line_a_phase(study, capsys):
+    profile = Profile.read(study, "etude")
+    write_study_phase(study.root, "1-first", "raise ValueError('no')")
+    with pytest.raises(ReportError):
+        build(study)
+    shutil.rmtree(study.runs / "0-alone")
+    capsys.readouterr()
+    status(study, profile)
+    alone, first, middle, last = capsys.readouterr().out.splitlines()
+    assert alone.split() == ["0-alone", "missing"]
+    cost = r"\d+ s ago, took \d+ s"
+    assert re.match(
+        rf"1-first +failed +{cost}; in cell 6 \(`raise ValueError\('no'\)`\): ValueError: no", first
+    )
+    assert re.match(rf"2-middle +stale +{cost}, peak 0.\d GiB; upstream: 1-first: \w+ → not done", middle)
+    assert last.startswith("3-last")
 
 
 def test_a_log_file_gets_lines_with_cell_and_time_left(study, monkeypatch, capsys):

@@ -1,0 +1,236 @@
+"""Kill builds with ``kill -9`` at random moments, and look whether anything finished was lost or done again.
+
+By hand, from the root: ``.venv/bin/python tests/report/kill_builds.py [--kills 20] [--seed 0] [--real]``
+
+It builds a small study of four phases over and over, in editions that differ in one parameter, so that every
+edition runs all phases anew.  Each build is killed at a moment drawn from the time that a whole build takes,
+pages included; the victim is the builder, or one of its descendants.  The next build continues from what is
+there.  After each kill:
+
+lost      finished runs that are gone or not as they were
+repeated  phases that ran although their run was finished
+stray     things in the book that come from no finished run
+
+With ``--real``, notebooks run in Jupyter kernels and the book is Jupyter Book's; otherwise stand-ins take
+their place, which take seconds and leave many more moments at which a kill hits the project's own code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from report_project import READS, make_study, set_study  # noqa: E402
+
+import report.__main__  # noqa: E402
+import report.attempt  # noqa: E402
+import report.book  # noqa: E402
+import report.collect  # noqa: E402
+from report.profile import Profile  # noqa: E402
+from report.project import Project, file_digest  # noqa: E402
+from report.runs import damaged, finished_runs  # noqa: E402
+
+TOKEN = re.compile(r"token ([0-9a-f]{16})")
+
+
+def make(root: Path, real: bool) -> Project:
+    """The study with a book around it."""
+    project = make_study(root, seed=0, pause=0.1)
+    (root / "book").mkdir()
+    if real:
+        shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
+    (root / "book" / "references.bib").write_text("")
+    quotes = "".join(f"- {{glue:text}}`phases/{phase}.ipynb::total:.0f`\n" for phase in READS) if real else ""
+    (root / "book" / "index.md").write_text(f"# Book\n\n{quotes}")
+    shutil.copy(ROOT / "_config.yml", root)
+    chapters = "".join(f"- file: phases/{phase}\n" for phase in READS)
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{chapters}")
+    return project
+
+
+def build(root: Path, real: bool) -> int:
+    """One build, in this process; notes which step it is at, for the table."""
+    project = Project(root)
+    if not real:
+        stand_in = Path(__file__).with_name("stand_in.py")
+        report.attempt.EXECUTE = [sys.executable, str(stand_in)]
+        report.book.build_book = stand_in_book
+    for module, name in ((report.collect, "collect"), (report.book, "build_book")):
+        setattr(module, name, noted(root, name, getattr(module, name)))
+    (root / "step").write_text("run")
+    return report.__main__.build(project, Profile.read(project, "etude"), jobs=2)
+
+
+def noted(root: Path, name: str, function):
+    def wrapped(*arguments):
+        (root / "step").write_text(name)
+        return function(*arguments)
+
+    return wrapped
+
+
+def stand_in_book(project: Project, staged: Path) -> bool:
+    """The staged pages as they are, put in place as Jupyter Book's are."""
+    output = project.build / "book-out"
+    shutil.rmtree(output, ignore_errors=True)
+    for page in sorted(staged.rglob("*.ipynb")):
+        time.sleep(0.05)
+        target = output / page.with_suffix(".html").name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(page.read_text(encoding="utf-8"))
+    (output / "index.html").write_text("")
+    shutil.rmtree(project.html, ignore_errors=True)
+    project.html.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(output, project.html)
+    return True
+
+
+def kept(project: Project) -> dict[tuple[str, int], dict]:
+    """Phase and edition of every finished run → its folder and the hash of its manifest."""
+    return {
+        (phase, manifest["parts"]["parameters"]["seed"]): {
+            "folder": folder,
+            "manifest": file_digest(folder / "manifest.json"),
+            "wrong": damaged(folder, manifest, every_byte=True),
+        }
+        for phase in READS
+        for folder, manifest in finished_runs(project, phase)
+    }
+
+
+def stray(project: Project, runs: dict) -> set[str]:
+    """Tokens in the book that no finished run has printed."""
+    printed = set()
+    for run in runs.values():
+        printed |= set(TOKEN.findall((run["folder"] / "notebook.ipynb").read_text(encoding="utf-8")))
+    shown = set()
+    for page in project.html.rglob("*.html"):
+        shown |= set(TOKEN.findall(page.read_text(encoding="utf-8")))
+    return shown - printed
+
+
+def runs_of(project: Project) -> list[tuple[str, int]]:
+    """Phase and edition of everything that ever began, in order."""
+    log = project.root / "ran.log"
+    lines = log.read_text().splitlines() if log.is_file() else []
+    return [(phase, int(seed)) for phase, seed in (line.split() for line in lines)]
+
+
+def victim_of(builder: psutil.Process, draw: random.Random) -> tuple[str, psutil.Process]:
+    below = builder.children(recursive=True)
+    return ("child", draw.choice(below)) if below and draw.random() < 0.3 else ("builder", builder)
+
+
+def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]:
+    """Kill ``kills`` builds and return one row for each; the last build is left alone and must succeed."""
+    draw = random.Random(seed)
+    project = make(root, real)
+    command = [sys.executable, __file__, "--build", str(root), *(["--real"] if real else [])]
+
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    begin = time.monotonic()
+    first = start()
+    said = first.communicate()[1]
+    assert first.returncode == 0, said
+    whole = time.monotonic() - begin
+
+    rows: list[dict] = []
+    edition = 0
+    while len(rows) < kills:
+        if all((phase, edition) in kept(project) for phase in READS) and draw.random() < 0.7:
+            edition += 1  # else its pages may still be missing
+            set_study(root, seed=edition, pause=0.1)
+        before, began = kept(project), len(runs_of(project))
+        builder = start()
+        moment = draw.uniform(0, whole)
+        time.sleep(moment)
+        if builder.poll() is not None:
+            continue  # it was done before: nothing to kill
+        what, victim = victim_of(psutil.Process(builder.pid), draw)
+        step = (root / "step").read_text()
+        try:
+            victim.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            builder.kill()
+        builder.communicate()
+        wait_for_silence(root)
+        after = kept(project)
+        same = {run for run in before if after.get(run) == before[run] and not after[run]["wrong"]}
+        rows.append(
+            {
+                "kill": len(rows) + 1,
+                "edition": edition,
+                "after": f"{moment:.1f} s",
+                "at": step,
+                "victim": what,
+                "finished": f"{len(before)} → {len(after)}",
+                "lost": len(before) - len(same),
+                "repeated": len(set(before) & set(runs_of(project)[began:])),
+                "stray": len(stray(project, after)),
+            }
+        )
+    before, began = kept(project), len(runs_of(project))
+    last = start()
+    said = last.communicate()[1]
+    assert last.returncode == 0, said
+    after = kept(project)
+    assert all((phase, edition) in after for phase in READS)
+    assert not set(before) & set(runs_of(project)[began:])
+    assert not stray(project, after)
+    return rows
+
+
+def wait_for_silence(root: Path) -> None:
+    """Until no process of the killed build is left: a kernel looks after its parent once a second."""
+    deadline = time.monotonic() + 60
+    while any(str(root) in words for words in map(_words, psutil.process_iter())):
+        assert time.monotonic() < deadline, "a killed build left processes behind"
+        time.sleep(0.1)
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        if process.pid == os.getpid():
+            return ""
+        return " ".join([*process.cmdline(), process.environ().get("INTERP_RUN_DIR", "")])
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", action="store_true", help="Jupyter kernels and Jupyter Book")
+    parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.build:
+        return build(options.build, options.real)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = torture(Path(folder).resolve() / "study", options.kills, options.seed, options.real)
+    print(" | ".join(rows[0]))
+    for row in rows:
+        print(" | ".join(f"{value!s:>{len(name)}}" for name, value in row.items()))
+    problems = sum(row[name] for row in rows for name in ("lost", "repeated", "stray"))
+    print(f"{len(rows)} kills, {problems} problems; the build after the last one succeeded.")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
