@@ -49,7 +49,11 @@ class Measure:
 
         for name in ("estimate", "p"):
             object.__setattr__(self, name, _finite(getattr(self, name), f"A claim's {name}"))
-        low, high = (_finite(end, "An end of a claim's interval") for end in self.interval)
+        try:
+            low, high = self.interval
+        except (TypeError, ValueError):
+            raise InterpError(f"A claim's interval must be (low, high), not {self.interval!r}.") from None
+        low, high = (_finite(end, "An end of a claim's interval") for end in (low, high))
         object.__setattr__(self, "interval", (low, high))
         if low > high:
             raise InterpError(f"A claim's interval is upside down: {low} > {high}; give (low, high).")

@@ -6,14 +6,13 @@ as it stood when the run recorded it, so a change shows without git as well, and
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from .hypotheses import BINDING, FILE, load
-from .project import Project, ReportError, read_json
+from .project import Project, ReportError, git, read_json
 from .runs import damaged, finished_runs
 
 # Of the pillars and of the rule, what an answer hangs on.
@@ -52,19 +51,19 @@ class Recorded:
 def changes(project: Project) -> tuple[list[Change], str]:
     """Every change of the file, oldest first, and a sentence where the record has gaps (else empty)."""
     path = f"./{project.relative(project.phases / FILE)}"
-    log = _git(project, "log", "--reverse", "--format=%H%x09%ct%x09%s", "--", path)
-    if _git(project, "rev-parse", "--git-dir") is None:
+    log = git(project, "log", "--reverse", "--format=%H%x09%ct%x09%s", "--", path)
+    if git(project, "rev-parse", "--git-dir") is None:
         return [], "This is no git checkout, so the history of the hypotheses is not at hand."
     if not log:
         return [], "The hypotheses are not committed yet, so they have no history."
     found: list[Change] = []
     gaps = []
-    if _git(project, "rev-parse", "--is-shallow-repository") == "true":
+    if git(project, "rev-parse", "--is-shallow-repository") == "true":
         gaps.append("This checkout is shallow, so older changes are not at hand.")
     before: dict[str, dict[str, Any]] = {}
     for line in log.splitlines():
         commit, when, subject = line.split("\t", 2)
-        text = _git(project, "show", f"{commit}:{path}") or ""  # nothing where the commit deletes it
+        text = git(project, "show", f"{commit}:{path}") or ""  # nothing where the commit deletes it
         try:
             now = _entries(load(text, path))
         except ReportError:
@@ -181,12 +180,3 @@ def _differences(
             if old.get(field) != new.get(field):
                 sides = (written(side[field]) if field in side else "nothing" for side in (old, new))
                 yield Change(entry, field, *sides, commit, when, subject)
-
-
-def _git(project: Project, *arguments: str) -> str | None:
-    """What git says; None where it is not installed, or this is no checkout."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=project.root, capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

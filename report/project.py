@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,15 @@ def file_digest(path: Path) -> str:
         return "absent"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git(project: Project, *arguments: str) -> str | None:
+    """What git says; None where it is not installed, or this is no checkout (an unpacked archive)."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=project.root, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def read_json(path: Path) -> Any:

@@ -51,6 +51,8 @@ def test_a_claim_is_kept_with_its_hypothesis_as_it_stood(run):
         ({"estimate": float("nan")}, "A claim's estimate must be a finite number"),
         ({"estimate": "1"}, "A claim's estimate must be a finite number"),
         ({"interval": (0.2, float("inf"))}, "An end of a claim's interval must be a finite number"),
+        ({"interval": (0.2, 0.3, 0.4)}, "A claim's interval must be (low, high), not (0.2, 0.3, 0.4)."),
+        ({"interval": None}, "A claim's interval must be (low, high), not None."),
         ({"interval": (0.4, 0.2)}, "A claim's interval is upside down: 0.4 > 0.2; give (low, high)."),
         ({"interval": (0.31, 0.4)}, "A claim's interval (0.31, 0.4) leaves out its estimate 0.3."),
         ({"p": 1.01}, "A claim's p must lie between 0 and 1, not 1.01."),

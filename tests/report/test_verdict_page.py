@@ -9,11 +9,13 @@ import yaml
 from bs4 import BeautifulSoup
 from verdict_project import FOUND, NOTHING, ROOT, claim, content, hypothesis, write_run
 
+from interp import results
+from interp.claims import HYPOTHESES
 from report.book import build_book
 from report.check import check_book
 from report.hypotheses import read
 from report.profile import Profile
-from report.project import Project, ReportError
+from report.project import Project, ReportError, read_json
 from report.verdict_page import write_verdicts
 
 ODD = "Is <b>it</b> *so*, {doc}`here` $x$?"
@@ -62,6 +64,24 @@ def test_a_smoke_edition_says_that_its_numbers_mean_nothing(tmp_path):
 def test_a_project_without_hypotheses_has_no_such_pages(tmp_path):
     write_verdicts(Project(tmp_path), Profile("etude", {}), [], tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_notebook_records_is_what_the_book_reads(tmp_path, monkeypatch):
+    """From ``interp.results.claim`` through ``results.json`` to the page."""
+    project = Project(tmp_path)
+    staged(project, [], hypothesis())
+    monkeypatch.setenv(HYPOTHESES, str(project.phases / "hypotheses.yaml"))
+    monkeypatch.setenv(results.RUN_DIR, str(tmp_path / "run"))
+    monkeypatch.setattr(results, "_written", {kind: {} for kind in results.KINDS})
+    measured = {
+        name: results.Measure(**given | {"interval": tuple(given["interval"])})
+        for name, given in claim(FOUND)["measures"].items()
+    }
+    results.claim("G1", measured, target="musicgen-small", note="layer 3")
+    claims = read_json(tmp_path / "run" / "results.json")["claims"]
+    pages = staged(project, [write_run(project, claims)], hypothesis())
+    assert "**It does.**" in pages["answer"] and ":::{warning}" not in pages["answer"]
+    assert "In R²; layer 3." in pages["verdicts"]
 
 
 def test_the_front_page_says_the_answer_in_words(tmp_path):
