@@ -67,7 +67,8 @@ def build(project: Project, profile: Profile, jobs: int | None = None) -> int:
     from .book import build_book
     from .collect import collect as stage
     from .lock import build_lock
-    from .run import run_profile, say
+    from .progress import say
+    from .run import run_profile
 
     begin = time.monotonic()
     with build_lock(project):
@@ -98,11 +99,11 @@ def collect(project: Project, profile: Profile) -> int:
 
 def status(project: Project, profile: Profile) -> int:
     for now in states(project, profile):
-        print(f"{now.phase:<22} {now.status:<8} {'; '.join(_known(now))}".rstrip())
+        print(f"{now.phase:<22} {now.status:<8} {'; '.join(_known(project, now))}".rstrip())
     return 0
 
 
-def _known(now: State) -> list[str]:
+def _known(project: Project, now: State) -> list[str]:
     """Age, cost, and where or why, as far as they are known."""
     from .progress import span
 
@@ -118,6 +119,8 @@ def _known(now: State) -> list[str]:
     if now.reasons:
         more = f" (and {len(now.reasons) - 1} more)" if now.reasons[1:] else ""
         parts.append(now.reasons[0] + more)
+    if now.status == "failed":
+        parts.append(f"kept in {project.relative(now.folder)}")
     return parts
 
 

@@ -59,11 +59,6 @@ class Attempt:
     Parameters
     ----------
     upstream : the finished runs of the phases whose artefacts it reads.
-
-    Raises
-    ------
-    ReportError
-        If an artefact that it reads was damaged.
     """
 
     def __init__(self, setting: Setting, notebook: Notebook, upstream: dict[str, State]) -> None:
@@ -79,6 +74,7 @@ class Attempt:
         # Room for the reason when the disk is full.
         self._reserve = self.folder / "reserve"
         self._reserve.write_bytes(b"\1" * 2**16)
+        # Not in the run's own folder: a socket's path may have about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="report-")
         self._process = self._start(upstream)
 
@@ -105,6 +101,7 @@ class Attempt:
             "outcome": str(folder / "outcome.json"),
             "progress": str(folder / "progress.json"),
             "reserve": str(self._reserve),
+            "sockets": self._sockets.name,
             "cwd": str(project.root),
             "parameters": self.setting.profile.phases[self.phase],
             "cell_timeout_s": notebook.limit("cell_timeout_s"),
@@ -117,7 +114,7 @@ class Attempt:
         environment = os.environ | {
             "INTERP_RUN_DIR": str(folder),
             "INTERP_ARTEFACTS": json.dumps({"leaves": notebook.leaves, "reads": reads}),
-            "JUPYTER_RUNTIME_DIR": self._sockets.name,  # short: a socket's path may have about 100 characters
+            "JUPYTER_RUNTIME_DIR": self._sockets.name,
             "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
             "PYTHONHASHSEED": "0",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_package_root()), os.environ.get("PYTHONPATH")])),
@@ -152,7 +149,7 @@ class Attempt:
             reason = self._what_failed(outcome)
             if reason is None:
                 return self._finish()
-        except OSError as error:  # no room for the manifest
+        except (OSError, ReportError) as error:  # no room for the manifest, data gone meanwhile
             reason = f"after its last cell: {error}"
         raise ReportError(f"{self.phase}: failed {reason}. {self._keep(reason)}")
 

@@ -39,7 +39,9 @@ def build_book(project: Project, staged: Path) -> bool:
     shutil.rmtree(output, ignore_errors=True)
     # Always all pages: a number that a page quotes from another one is no dependency that Sphinx knows of.
     # Not the script in the environment's bin folder: its first line breaks in a path with spaces.
-    start = "from jupyter_book.cli.main import main; main()"
+    # Ends when this process is killed: it must not write into the folder of the next build.
+    start = "from report.execute import end_with_parent; end_with_parent(); "
+    start += "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(staged), "--path-output", str(output)]
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
     log = project.build / "book.log"
@@ -54,8 +56,9 @@ def build_book(project: Project, staged: Path) -> bool:
             print(line.replace(str(staged), "book-src"), file=sys.stderr)
         raise ReportError(f"The book was not built: {len(lines)} warnings; see {project.relative(log)}.")
     stamp.unlink(missing_ok=True)
-    shutil.rmtree(project.html, ignore_errors=True)
     project.html.parent.mkdir(parents=True, exist_ok=True)
+    if project.html.exists():  # aside in one step: deleted in place, half a book might stay
+        os.replace(project.html, output / "before")
     os.replace(output / "_build" / "html", project.html)
     shutil.rmtree(output)
     write_atomic(stamp, wanted)

@@ -23,7 +23,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     ----------
     job : ``input``, ``output``, ``cwd`` (paths), ``parameters``, ``cell_timeout_s``, ``progress`` (a JSON
         file of which ``cell`` and ``line`` are kept up to date), ``reserve`` (a file to delete when the disk
-        is full).
+        is full), ``sockets`` (a folder with a short path, for this run alone).
 
     Returns
     -------
@@ -62,7 +62,9 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("report", Engine)
-    transport = {"transport": "ipc"}  # TCP ports clash when several kernels start at once
+    # TCP ports clash when several kernels start at once; so do sockets of the default name, which lie in the
+    # working directory.  They are named after the connection file, so each run has its own.
+    connection = {"transport": "ipc", "connection_file": str(Path(job["sockets"]) / "kernel.json")}
     try:
         papermill.execute_notebook(
             job["input"],
@@ -76,7 +78,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             execution_timeout=job["cell_timeout_s"],
-            config=Config({"KernelManager": transport, "AsyncKernelManager": transport}),
+            config=Config({"KernelManager": connection, "AsyncKernelManager": connection}),
         )
     except PapermillExecutionError as error:
         print(str(error), file=sys.stderr)  # the traceback, for the log

@@ -28,7 +28,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
+import pandas as pd
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +43,7 @@ import report.attempt  # noqa: E402
 import report.book  # noqa: E402
 import report.collect  # noqa: E402
 from report.profile import Profile  # noqa: E402
-from report.project import Project, file_digest  # noqa: E402
+from report.project import Project, file_digest, write_atomic  # noqa: E402
 from report.runs import damaged, finished_runs  # noqa: E402
 
 TOKEN = re.compile(r"token ([0-9a-f]{16})")
@@ -71,13 +73,13 @@ def build(root: Path, real: bool) -> int:
         report.book.build_book = stand_in_book
     for module, name in ((report.collect, "collect"), (report.book, "build_book")):
         setattr(module, name, noted(root, name, getattr(module, name)))
-    (root / "step").write_text("run")
+    write_atomic(root / "step", "run")
     return report.__main__.build(project, Profile.read(project, "etude"), jobs=2)
 
 
 def noted(root: Path, name: str, function):
     def wrapped(*arguments):
-        (root / "step").write_text(name)
+        write_atomic(root / "step", name)
         return function(*arguments)
 
     return wrapped
@@ -99,24 +101,39 @@ def stand_in_book(project: Project, staged: Path) -> bool:
     return True
 
 
-def kept(project: Project) -> dict[tuple[str, int], dict]:
-    """Phase and edition of every finished run → its folder and the hash of its manifest."""
+class Run(NamedTuple):
+    """A finished run as it lies there."""
+
+    phase: str
+    edition: int
+    folder: Path
+    manifest: str  # its hash
+    intact: bool
+
+
+def kept(project: Project) -> set[Run]:
     return {
-        (phase, manifest["parts"]["parameters"]["seed"]): {
-            "folder": folder,
-            "manifest": file_digest(folder / "manifest.json"),
-            "wrong": damaged(folder, manifest, every_byte=True),
-        }
+        Run(
+            phase,
+            manifest["parts"]["parameters"]["seed"],
+            folder,
+            file_digest(folder / "manifest.json"),
+            not damaged(folder, manifest, every_byte=True),
+        )
         for phase in READS
         for folder, manifest in finished_runs(project, phase)
     }
 
 
-def stray(project: Project, runs: dict) -> set[str]:
+def finished(runs: set[Run]) -> set[tuple[str, int]]:
+    return {(run.phase, run.edition) for run in runs}
+
+
+def stray(project: Project, runs: set[Run]) -> set[str]:
     """Tokens in the book that no finished run has printed."""
     printed = set()
-    for run in runs.values():
-        printed |= set(TOKEN.findall((run["folder"] / "notebook.ipynb").read_text(encoding="utf-8")))
+    for run in runs:
+        printed |= set(TOKEN.findall((run.folder / "notebook.ipynb").read_text(encoding="utf-8")))
     shown = set()
     for page in project.html.rglob("*.html"):
         shown |= set(TOKEN.findall(page.read_text(encoding="utf-8")))
@@ -142,10 +159,14 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
     command = [sys.executable, __file__, "--build", str(root), *(["--real"] if real else [])]
 
     def start() -> subprocess.Popen:
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        """Start a build; its clock runs from where it has loaded its modules."""
+        (root / "step").unlink(missing_ok=True)
+        builder = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while builder.poll() is None and not (root / "step").is_file():
+            time.sleep(0.01)
+        return builder
 
-    begin = time.monotonic()
-    first = start()
+    first, begin = start(), time.monotonic()
     said = first.communicate()[1]
     assert first.returncode == 0, said
     whole = time.monotonic() - begin
@@ -153,10 +174,10 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
     rows: list[dict] = []
     edition = 0
     while len(rows) < kills:
-        if all((phase, edition) in kept(project) for phase in READS) and draw.random() < 0.7:
+        before, began = kept(project), len(runs_of(project))
+        if {(phase, edition) for phase in READS} <= finished(before) and draw.random() < 0.7:
             edition += 1  # else its pages may still be missing
             set_study(root, seed=edition, pause=0.1)
-        before, began = kept(project), len(runs_of(project))
         builder = start()
         moment = draw.uniform(0, whole)
         time.sleep(moment)
@@ -167,11 +188,10 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
         try:
             victim.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
-            builder.kill()
+            builder.kill()  # the child had just ended
         builder.communicate()
         wait_for_silence(root)
         after = kept(project)
-        same = {run for run in before if after.get(run) == before[run] and not after[run]["wrong"]}
         rows.append(
             {
                 "kill": len(rows) + 1,
@@ -180,8 +200,8 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
                 "at": step,
                 "victim": what,
                 "finished": f"{len(before)} → {len(after)}",
-                "lost": len(before) - len(same),
-                "repeated": len(set(before) & set(runs_of(project)[began:])),
+                "lost": len(before - after) + sum(not run.intact for run in after),
+                "repeated": len(finished(before) & set(runs_of(project)[began:])),
                 "stray": len(stray(project, after)),
             }
         )
@@ -190,8 +210,8 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
     said = last.communicate()[1]
     assert last.returncode == 0, said
     after = kept(project)
-    assert all((phase, edition) in after for phase in READS)
-    assert not set(before) & set(runs_of(project)[began:])
+    assert {(phase, edition) for phase in READS} <= finished(after)
+    assert not finished(before) & set(runs_of(project)[began:])
     assert not stray(project, after)
     return rows
 
@@ -224,9 +244,7 @@ def main() -> int:
         return build(options.build, options.real)
     with tempfile.TemporaryDirectory() as folder:
         rows = torture(Path(folder).resolve() / "study", options.kills, options.seed, options.real)
-    print(" | ".join(rows[0]))
-    for row in rows:
-        print(" | ".join(f"{value!s:>{len(name)}}" for name, value in row.items()))
+    print(pd.DataFrame(rows).to_string(index=False))
     problems = sum(row[name] for row in rows for name in ("lost", "repeated", "stray"))
     print(f"{len(rows)} kills, {problems} problems; the build after the last one succeeded.")
     return 1 if problems else 0
