@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from tqdm import tqdm
 
 EVERY = 5.0  # seconds between lines where nothing can be redrawn
-_BAR = "  {desc:<22} {bar:20} {postfix}"
+_BAR = "  {bar:20} {desc}"
 
 
 def say(line: str) -> None:
@@ -72,9 +72,11 @@ class Progress:
             self._bars.pop(phase).close()
         for index, (phase, at) in enumerate(running.items()):
             if phase not in self._bars:
-                options = {"total": at[1], "desc": phase, "bar_format": _BAR, "leave": False}
-                self._bars[phase] = tqdm(file=sys.stderr, dynamic_ncols=True, **options)
+                options = {"total": at[1], "bar_format": _BAR, "leave": False, "dynamic_ncols": True}
+                self._bars[phase] = tqdm(file=sys.stderr, desc=phase, **options)
             bar = self._bars[phase]
             bar.n = min(at[0], at[1])
             whole = f"; build: about {span(left)} left" if left is not None and index == 0 else ""
-            bar.set_postfix_str(self._where(phase, *at) + whole, refresh=True)
+            text = f"{phase:<20} {self._where(phase, *at)}{whole}"
+            if text != bar.desc:
+                bar.set_description_str(text)
