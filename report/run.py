@@ -62,12 +62,12 @@ class _Build:
     ) -> None:
         self.project, self.profile = project, profile
         self.notebooks = dict(notebooks)
-        threads = threads_of_a_kernel(len(profile.phases))
-        self.jobs = jobs or side_by_side(threads)
+        self._threads = threads_of_a_kernel(len(profile.phases))
+        self.jobs = jobs or side_by_side(self._threads)
         self.running: dict[str, Attempt] = {}
         self.settled: dict[str, State] = {}
+        self._before: dict[str, State] = {}  # what is known of a phase when its turn comes
         self._setting: Setting | None = None
-        self._threads = threads
         self._memory = psutil.virtual_memory().available
         last = {phase: _last(project, profile, phase) for phase in notebooks}
         self._needs = {
@@ -85,15 +85,16 @@ class _Build:
             say(f"{phase}: not run; it waits for {', '.join(missing)}.")
             self.settled[phase] = State(phase, "waiting")
             return True
-        now = state(self.project, self.profile, notebook, upstream)
+        if phase not in self._before:
+            self._before[phase] = state(self.project, self.profile, notebook, upstream)
+        now = self._before[phase]
         if now.status == "done":
             say(f"{phase}: up to date.")
             self.settled[phase] = now
             return True
-        used = sum(self._needs[other] for other in self.running)
-        if self.running and (
-            len(self.running) >= self.jobs or used + self._needs[phase] > self._memory
-        ):  # whatever it needs, one can run
+        needed = sum(self._needs[other] for other in [*self.running, phase])
+        full = len(self.running) >= self.jobs or needed > self._memory
+        if full and self.running:  # alone it may run, whatever it needs
             return False
         say(f"{phase}: running ({_why(now)}).")
         self._setting = self._setting or Setting.now(self.project, self.profile, self._threads)

@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import psutil
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
@@ -173,6 +174,7 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
 
     rows: list[dict] = []
     edition = 0
+    shown = tqdm(total=kills, unit="kill", disable=None)
     while len(rows) < kills:
         before, began = kept(project), len(runs_of(project))
         if {(phase, edition) for phase in READS} <= finished(before) and draw.random() < 0.7:
@@ -192,6 +194,7 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
         builder.communicate()
         wait_for_silence(root)
         after = kept(project)
+        shown.update()
         rows.append(
             {
                 "kill": len(rows) + 1,
@@ -205,6 +208,7 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
                 "stray": len(stray(project, after)),
             }
         )
+    shown.close()
     before, began = kept(project), len(runs_of(project))
     last = start()
     said = last.communicate()[1]
