@@ -107,11 +107,7 @@ FAILURES = {
         r"in cell 7 .*the process that ran it was killed \(SIGKILL\)",
     ),
     "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 15}, "cell 7 .*took longer than 15 s"),
-    "total timeout": (
-        "import time\ntime.sleep(99)",
-        {"timeout_s": 20},
-        "took longer than 20 s .timeout_s",
-    ),
+    "total timeout": ("import time\ntime.sleep(99)", {"timeout_s": 60}, "took longer than 60 s"),
     "outputs": (
         "1",
         {"outputs": {"numbers": ["level", "x"], "figures": ["y"]}, "leaves": ["z"]},
