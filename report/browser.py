@@ -21,6 +21,7 @@ from typing import Any
 
 import websocket
 
+from .check import pages_of
 from .project import ReportError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -86,15 +87,11 @@ def check_in_browser(html: Path) -> tuple[dict[str, int], list[str]]:
     """
     counts = dict.fromkeys(("pages opened", "sounds played", "requests blocked"), 0)
     problems: list[str] = []
-    pages = [
-        page.relative_to(html)
-        for page in sorted(html.rglob("*.html"))
-        if "_static" not in page.relative_to(html).parts  # fragments that the theme's scripts carry
-    ]
+    pages = [page.relative_to(html).as_posix() for page in pages_of(html)]
     with _served(html) as address, _chromium() as browser:
         for base in (html.resolve().as_uri() + "/", address):
             for page in pages:
-                visit = browser.visit(base + page.as_posix(), base)
+                visit = browser.visit(base + page, base)
                 counts["pages opened"] += 1
                 counts["requests blocked"] += len(visit.strangers)
                 counts["sounds played"] += isinstance(visit.played, int | float)
@@ -102,7 +99,7 @@ def check_in_browser(html: Path) -> tuple[dict[str, int], list[str]]:
                 found += [f"console: {line}" for line in visit.errors]
                 found += [f"its first sound does not play: {visit.played}"] * isinstance(visit.played, str)
                 scheme = base.partition(":")[0]
-                problems += [f"{page.as_posix()} ({scheme}): {line}" for line in found]
+                problems += [f"{page} ({scheme}): {line}" for line in found]
     return counts, problems
 
 

@@ -25,9 +25,7 @@ def check_book(html: Path) -> tuple[dict[str, float], list[str]]:
     """
     counts: dict[str, float] = dict.fromkeys(("pages", "links", "pictures", "sounds"), 0)
     problems: list[str] = []
-    for page in sorted(html.rglob("*.html")):
-        if "_static" in page.relative_to(html).parts:
-            continue  # fragments that the theme's scripts carry, not pages
+    for page in pages_of(html):
         counts["pages"] += 1
         soup = _soup(page)
         for tag in soup.find_all([*FETCHED, *FOLLOWED]):
@@ -52,6 +50,11 @@ def check_book(html: Path) -> tuple[dict[str, float], list[str]]:
     size = sum(path.stat().st_size for path in html.rglob("*") if path.is_file())
     counts["MB"] = round(size / 1e6, 1)
     return counts, problems
+
+
+def pages_of(html: Path) -> list[Path]:
+    """Every page below a folder; what lies in ``_static`` are fragments that the theme's scripts carry."""
+    return [page for page in sorted(html.rglob("*.html")) if "_static" not in page.relative_to(html).parts]
 
 
 def _problem(html: Path, page: Path, element: str, address: str) -> str | None:

@@ -64,6 +64,14 @@ def test_quoted_numbers_are_declared(phase):
 
 
 @each_phase
+def test_every_figure_is_spoken_of(phase):
+    notebook = Notebook.read(PROJECT, phase)
+    prose = "\n".join(cell.source for cell in notebook.node.cells if cell.cell_type == "markdown")
+    shown = {f"fig-{phase}-{name}" for name in notebook.declared["outputs"]["figures"]}
+    assert shown <= set(re.findall(r"\{numref\}`([^`]+)`", prose))
+
+
+@each_phase
 def test_the_file_is_written_in_one_way(phase):
     # So that a diff shows what changed, and not which program saved it.
     path = PROJECT.phases / f"{phase}.ipynb"
