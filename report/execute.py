@@ -78,6 +78,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             execution_timeout=job["cell_timeout_s"],
+            iopub_timeout=int(job["cell_timeout_s"]),  # the default of 4 s is short on a busy machine
             config=Config({"KernelManager": connection, "AsyncKernelManager": connection}),
         )
     except PapermillExecutionError as error:
