@@ -31,9 +31,9 @@ RESULT = re.compile(
     rf"|\[\s*{NUMBER}\s*(?:,|to)\s*{NUMBER}\s*\]"  # [0.1, 0.2]
     r"|(?<![\w.-])[-+−]?\d*\.\d+(?!\.?\d)"  # 0.71; not a version such as 1.2.3 or Apache-2.0
 )
+FENCE = re.compile(r"^( *)(`{3,})([^\n]*)\n(.*?)^\1\2", re.DOTALL | re.MULTILINE)
 NOT_TEXT = (
     r"<!-- (\w+): begin -->.*?<!-- \1: end -->",  # written by a command
-    r"^( *)(`{3,})(?!\{).*?^\1\2",  # code
     r"`[^`\n]*`",  # inline code, and what stands in a role
     r"\]\([^)]*\)",  # addresses
     r"\$[^$]+\$",
@@ -79,6 +79,8 @@ def text_of(path: Path) -> str:
 
 
 def without_code(text: str) -> str:
+    # What stands in a directive is text, what stands in another fence is code.
+    text = FENCE.sub(lambda fence: fence[4] if fence[3].startswith("{") else "", text)
     for pattern in NOT_TEXT:
         text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
     return text
@@ -103,7 +105,15 @@ def test_what_reads_like_a_result(result):
 
 
 @pytest.mark.parametrize(
-    "text", ["layer 3 of 6", "{glue:text}`a.b:.3f` of", "`x = 0.5`", "[1](a.html)", "8 s"]
+    "text",
+    [
+        "layer 3 of 6",
+        "{glue:text}`a.b:.3f` of",
+        "`x = 0.5`",
+        "[1](a.html)",
+        "8 s",
+        "```{a} b\nc\n```\n\n```python\nx = 0.5\n```",
+    ],
 )
 def test_what_does_not(text):
     assert not RESULT.search(without_code(text))
