@@ -80,7 +80,7 @@ def text_of(path: Path) -> str:
 
 def without_code(text: str) -> str:
     # What stands in a directive is text, what stands in another fence is code.
-    text = FENCE.sub(lambda fence: fence[4] if fence[3].startswith("{") else "", text)
+    text = FENCE.sub(lambda fence: fence[4] if re.match(r"\{(?!code)", fence[3]) else "", text)
     for pattern in NOT_TEXT:
         text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
     return text
