@@ -1,9 +1,9 @@
 """What a notebook leaves: numbers, figures and sounds, each under a name.
 
-A notebook calls :func:`number`, :func:`figure` and :func:`audio`.  Each of them shows the thing in the
-notebook and writes it into the run's folder at once::
+A notebook calls :func:`number`, :func:`figure`, :func:`audio` and :func:`~interp.claims.claim`.  Each of them
+shows the thing in the notebook and writes it into the run's folder at once::
 
-    results.json      every number, figure and audio item, by name
+    results.json      every number, figure, audio item and claim, by name
     figures/*.png     one file a figure
     audio/*           two files a sound, named after the hash of its content: the sound and its outline
     sources.json      which source files the run had loaded (written by :func:`finish`)

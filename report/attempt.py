@@ -22,7 +22,7 @@ import psutil
 from .key import data_files, key_of
 from .notebook import FINISH, Notebook
 from .profile import Profile
-from .project import Project, ReportError, file_digest, read_json, write_json
+from .project import Project, ReportError, file_digest, git, read_json, write_json
 from .runs import SCHEMA, State, damaged, present_before, progress
 from .source import code_digests
 
@@ -48,7 +48,7 @@ class Setting:
 
     @classmethod
     def now(cls, project: Project, profile: Profile, threads: int) -> Setting:
-        commit, dirty = _git(project, "rev-parse", "HEAD"), bool(_git(project, "status", "--porcelain"))
+        commit, dirty = git(project, "rev-parse", "HEAD"), bool(git(project, "status", "--porcelain"))
         packages = dict(sorted((found.name, found.version) for found in distributions()))
         return cls(project, profile, threads, commit, dirty, packages)
 
@@ -296,15 +296,6 @@ def _processes_with(variable: str, value: str) -> list[int]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
-
-
-def _git(project: Project, *arguments: str) -> str | None:
-    """What git says, or None where this is no checkout (an unpacked archive)."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=project.root, capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _package_root() -> Path:

@@ -56,6 +56,8 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
                 return start(cell, cell_index, **more)
 
             def save(**_):  # papermill's own leaves half a notebook when the disk is full
+                for path in ("input_path", "output_path"):  # of this machine: readers have no use for them
+                    nb_man.nb.metadata.papermill.pop(path, None)
                 write_atomic(Path(job["output"]), nbformat.writes(nb_man.nb) + "\n")
 
             nb_man.cell_start, nb_man.save = cell_start, save
