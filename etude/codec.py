@@ -2,9 +2,10 @@
 
 Three residual codebooks carry the *tones* of a frame relative to its loudness (the first of them alone
 already names most of the harmony, since training often drops the others), a fourth carries *loudness
-and noise*. The decoder sees a few frames to either side and writes spectral frames, which
-`etude.spectral` turns into sound. The residual quantiser is audiocraft's (Zeghidour et al. 2021;
-Défossez et al. 2022).
+and noise*. The encoders see a fifth of a second to either side and the decoder a third: neighbouring
+frames are alike, and what one frame's codes leave out, those beside it can say. The decoder writes
+spectral frames, which `etude.spectral` turns into sound. The residual quantiser is audiocraft's
+(Zeghidour et al. 2021; Défossez et al. 2022).
 """
 
 from __future__ import annotations
@@ -29,23 +30,22 @@ TONE_DIM, AIR_DIM, WIDTH = 32, 12, 192
 
 
 class Residual(nn.Module):
-    """A residual block of two convolutions over time."""
+    """A residual block of two convolutions over time, the first with a dilation in frames."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
-        self.block = nn.Sequential(
-            nn.GELU(), nn.Conv1d(width, width, 3, padding=1), nn.GELU(), nn.Conv1d(width, width, 1)
-        )
+        spread = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.block = nn.Sequential(nn.GELU(), spread, nn.GELU(), nn.Conv1d(width, width, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.block(x)
 
 
 def stack(n_in: int, width: int, blocks: int, n_out: int) -> nn.Sequential:
-    """Convolutions [batch, n_in, frame] → [batch, n_out, frame]."""
+    """Convolutions [batch, n_in, frame] → [batch, n_out, frame]; each block reaches twice as far."""
     return nn.Sequential(
         nn.Conv1d(n_in, width, 5, padding=2),
-        *[Residual(width) for _ in range(blocks)],
+        *[Residual(width, 2**block) for block in range(blocks)],
         nn.GELU(),
         nn.Conv1d(width, n_out, 1),
     )

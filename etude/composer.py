@@ -1,8 +1,9 @@
 """From factors to notes: a small tonal composer.
 
-A piece is a loop of four-chord phrases, each ending in the cadence that its factor names. Harmony is
-diatonic (natural minor in the minor mode), so that mode is heard in every third and sixth; the rate of
-the accompaniment follows the melody's, so that tempo is heard in everything.
+A piece is a loop of four-chord phrases that leave the tonic and come back to it twice, by the cadence
+that its factor names. Harmony is diatonic (natural minor in the minor mode), so that mode is heard in
+every third and sixth; the rate of the accompaniment follows the melody's, so that tempo is heard in
+everything.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 from etude.factors import FACTORS
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-PREPARATIONS = ((0, 5), (0, 3), (0, 1), (5, 3), (3, 1))  # scale degrees (from 0) of the first two chords
-CADENCE_DEGREE = {"authentic": 4, "plagal": 3}  # V–I, IV–I
-NOTES_PER_CHORD = (2, 2, 4, 4, 8)  # by tempo level: a cadence within eight seconds at every tempo
+CADENCE_DEGREE = {"authentic": 4, "plagal": 3}  # V–I, IV–I; scale degrees from 0
+RESOLUTIONS = (0, 0, 5)  # where a phrase's first cadence leads: home, or to the sixth degree
+NOTES_PER_CHORD = (2, 2, 4, 4, 8)  # by tempo level: a whole phrase within eight seconds at every tempo
 MELODY, CHORDS, BASS, DRUMS = 0, 1, 2, 9  # MIDI channels
 KICK, SNARE, HAT = 36, 38, 42
 
@@ -39,7 +40,7 @@ def compose(factors: dict[str, int], seed: int, seconds: float = 8.0) -> list[No
     factors : dict of str to int
         A level index for every name in `FACTORS`.
     seed : int
-        Draws what the factors leave open (chords before the cadence, melodic detail). Two calls that
+        Draws what the factors leave open (where a first cadence leads, melodic detail). Two calls that
         differ in a factor but not in the seed are counterfactual variants of one piece.
     seconds : float
         Length; notes that start later are not written.
@@ -59,7 +60,8 @@ def compose(factors: dict[str, int], seed: int, seconds: float = 8.0) -> list[No
     phrase: list[int] = []
     for bar in range(n_chords):
         if bar % 4 == 0:
-            phrase = [*PREPARATIONS[rng.integers(len(PREPARATIONS))], CADENCE_DEGREE[value["cadence"]], 0]
+            cadence = CADENCE_DEGREE[value["cadence"]]
+            phrase = [0, cadence, RESOLUTIONS[rng.integers(len(RESOLUTIONS))], cadence]
         degree, t0 = phrase[bar % 4], bar * slot * per_chord
         chord = [_pitch(scale, tonic, degree + k, 48) for k in (0, 2, 4)]
         draws = rng.random((8, 3))  # the same number of draws at every tempo keeps variants alike

@@ -20,7 +20,7 @@ NOTES_PER_SECOND = (1.2, 2.0, 2.8, 4.4, 6.0)  # as in Eerola, Friberg & Bresin (
 REGISTER_MIDI = (53, 59, 65, 71, 77, 83)  # as in Eerola, Friberg & Bresin (2013)
 LEVEL_DB = (-10.0, -5.0, 0.0, 5.0, 10.0)  # as in Eerola, Friberg & Bresin (2013)
 GATE = (1.0, 0.75, 0.5, 0.28)  # sounding share of a note's slot, legato → staccato
-TONICS = (0, 5, 7)  # pitch classes C, F, G: their major keys and minor keys never share a key signature
+TONICS = (0, 2, 4)  # pitch classes C, D, E: no two keys share a key signature, and none is another's IV or V
 
 FACTORS: dict[str, tuple] = {
     "mode": ("minor", "major"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -14,19 +15,23 @@ from etude.corpus import build
 
 WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
-SIZES = {"factorial": 3600, "etude": 2800, "etude-alt": 2000}  # clips of 8 s
-CODEC_STEPS, BASE_STEPS = 3000, 1450
-MODEL_STEPS = {"etude": 780, "etude-null": 220, "etude-alt": 200}
+SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
+CODEC_STEPS, DECODER_STEPS, BASE_STEPS = 6000, 2500, 2200
+MODEL_STEPS = 1000
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
 def tokens(kind: str, work: Path = WORK, codec: torch.nn.Module | None = None) -> Path:
     """Encode a corpus with the released codec, once; returns the path of its tokens."""
     source = build(kind, SIZES[kind], TRAINING_SEED, work)
-    target = work / f"tokens-{source.name}"
-    if target.exists() and target.stat().st_mtime > (WEIGHTS / "codec.bin").stat().st_mtime:
-        return target
     codec = codec or load_codec()
+    digest = hashlib.sha256()
+    for name, tensor in codec.state_dict().items():
+        if not name.startswith("decoder."):  # which has no part in the codes
+            digest.update(tensor.numpy().tobytes())
+    target = work / f"tokens-{source.stem}-{digest.hexdigest()[:8]}.npz"
+    if target.exists():
+        return target
     data = np.load(source)
     features, codes = data["features"], []
     with torch.no_grad():
@@ -40,12 +45,14 @@ def tokens(kind: str, work: Path = WORK, codec: torch.nn.Module | None = None) -
 
 
 def train_codec(work: Path = WORK, device: str = "cpu") -> None:
-    """Render the corpora and train the codec on them."""
+    """Render the corpora and train the codec on them; then its decoder alone, on codes that stay."""
     from etude.train_codec import train
 
     corpora = [build(kind, size, TRAINING_SEED, work) for kind, size in SIZES.items()]
-    train(corpora, work / "codec.pt", CODEC_STEPS, device=device)
-    save_codec(torch.load(work / "codec.pt", map_location="cpu", weights_only=True)["codec"])
+    codes, decoder = work / "codec.pt", work / "decoder.pt"
+    train(corpora, codes, CODEC_STEPS, device=device)
+    train(corpora, decoder, DECODER_STEPS, seed=1, start_from=codes, device=device)
+    save_codec(torch.load(decoder, map_location="cpu", weights_only=True)["codec"])
 
 
 def train_text() -> None:
@@ -77,7 +84,7 @@ def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
         scramble=7 if name == "etude-null" else None,
     )
     checkpoint = work / f"{name}.pt"
-    train(clips, checkpoint, MODEL_STEPS[name], seed=1, start_from=work / "base.pt", peak=6e-4, device=device)
+    train(clips, checkpoint, MODEL_STEPS, seed=1, start_from=work / "base.pt", peak=1.5e-3, device=device)
     save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
 
 

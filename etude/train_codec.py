@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from etude.codec import EtudeCodec, to_relative
-from etude.spectral import LOWEST_MIDI, N_TONES
+from etude.codec import TONE_RANGE_DB, EtudeCodec, to_relative
+from etude.spectral import FLOOR_DB, LOWEST_MIDI, N_TONES
 
 WARM_UP = 250  # steps before the quantisers come in
 REVIVE_EVERY = 10  # steps between revivals of unused codebook entries
 ALL_BOOKS_FROM = 0.4  # share of the steps after which no tone codebook is dropped any more
 CROP, BATCH = 160, 24  # frames, clips
+SAVE_EVERY = 100  # steps
 
 
 def chroma(tones: torch.Tensor) -> torch.Tensor:
@@ -27,28 +28,45 @@ def chroma(tones: torch.Tensor) -> torch.Tensor:
     return out / (out.sum(1, keepdim=True) + 1e-4)
 
 
-def loss(codec: EtudeCodec, features: torch.Tensor, quantise: bool) -> tuple[torch.Tensor, dict[str, float]]:
+def onsets(tones: torch.Tensor, loudness: torch.Tensor) -> torch.Tensor:
+    """How much the tones grow from frame to frame, on average over tones, [batch, frame - 1].
+
+    What an onset detector by spectral flux hears; levels are absolute, in units of `TONE_RANGE_DB`, and
+    what lies under −60 dB does not count.
+    """
+    level = tones - 1 + (1 - loudness) * FLOOR_DB / TONE_RANGE_DB
+    return level.clamp(min=-60 / TONE_RANGE_DB).diff(dim=-1).clamp(min=0).mean(1)
+
+
+def loss(
+    codec: EtudeCodec, features: torch.Tensor, quantise: bool, harmony: float
+) -> tuple[torch.Tensor, dict[str, float]]:
     """Reconstruction loss of a batch of features [batch, N_FEATURES, frame].
 
     A weighted error of the relative tones (loud ones count most), their chroma, the noise bands, the
-    loudness and its change from frame to frame, and the quantisers' commitment.
+    loudness and its change from frame to frame, the onsets, and the quantisers' commitment. `harmony` is
+    the weight of the chroma.
     """
     target = to_relative(features)
-    tone, air = codec.embed(features)
+    half = torch.autocast(features.device.type, torch.bfloat16)  # the quantisers stay in full precision
+    with half:
+        tone, air = (latent.float() for latent in codec.embed(features))
     penalty = torch.zeros((), device=features.device)
     if quantise:
         tone_result, air_result = codec.tone_quantizer(tone, 50), codec.air_quantizer(air, 50)
         tone, air = tone_result.x, air_result.x
         penalty = tone_result.penalty + air_result.penalty
-    tones, noise, loudness = codec.unembed(tone, air)
+    with half:
+        tones, noise, loudness = (out.float() for out in codec.unembed(tone, air))
     weight = 0.2 + 2 * target[0]
     parts = {
         "tones": (weight * F.smooth_l1_loss(tones, target[0], beta=0.05, reduction="none")).mean() * 4,
-        "chroma": (chroma(tones) - chroma(target[0])).abs().mean() * 8,
+        "chroma": (chroma(tones) - chroma(target[0])).abs().mean() * harmony,
         "noise": F.l1_loss(noise, target[1]),
         "loudness": F.l1_loss(loudness, target[2]) * 6,
         "change": F.l1_loss(loudness.diff(dim=-1), target[2].diff(dim=-1)) * 6
         + F.l1_loss(tones.diff(dim=-1), target[0].diff(dim=-1)) * 2,
+        "onsets": F.l1_loss(onsets(tones, loudness), onsets(target[0], target[2])) * 20,
         "commit": penalty * 0.25,
     }
     total = sum(parts.values())
@@ -76,14 +94,32 @@ def revive(quantizer, latent: torch.Tensor) -> int:
     return moved
 
 
-def train(corpora: list[Path], checkpoint: Path, steps: int, seed: int = 0, device: str = "cpu") -> None:
-    """Train to `steps`, resuming from `checkpoint` where it exists; prints a line every 100 steps."""
+def train(
+    corpora: list[Path],
+    checkpoint: Path,
+    steps: int,
+    seed: int = 0,
+    start_from: Path | None = None,
+    device: str = "cpu",
+) -> None:
+    """Train to `steps`, resuming from `checkpoint` where it exists; prints a line whenever it saves.
+
+    Parameters
+    ----------
+    start_from : Path, optional
+        A finished checkpoint of this function whose codes are kept: only the decoder is trained on.
+    """
     from tqdm import tqdm
 
     torch.manual_seed(seed)
     torch.set_flush_denormal(True)
     data = np.concatenate([np.load(path)["features"] for path in corpora])
-    codec = EtudeCodec().to(device)
+    codec = EtudeCodec().to(device).train()
+    whole = start_from is None
+    if not whole:
+        codec.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["codec"])
+        codec.eval().requires_grad_(False)
+        codec.decoder.train().requires_grad_(True)
     parameters = [p for p in codec.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=steps, pct_start=0.05)
@@ -94,15 +130,16 @@ def train(corpora: list[Path], checkpoint: Path, steps: int, seed: int = 0, devi
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         start = state["step"]
-    codec.train()
     for step in tqdm(range(start, steps), initial=start, total=steps, desc="codec", mininterval=10):
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
+        torch.manual_seed(seed * 1_000_003 + step)
         clips, at = rng.integers(len(data), size=BATCH), rng.integers(data.shape[2] - CROP, size=BATCH)
         batch = np.stack([data[c, :, t : t + CROP] for c, t in zip(clips, at, strict=True)])
         codec.tone_quantizer.q_dropout = step < ALL_BOOKS_FROM * steps
         features = torch.from_numpy(batch).float().to(device)
-        total, parts = loss(codec, features, quantise=step >= WARM_UP)
-        if WARM_UP < step < 0.8 * steps and step % REVIVE_EVERY == 0:
+        quantise, harmony = (step >= WARM_UP, 8) if whole else (True, 16)
+        total, parts = loss(codec, features, quantise, harmony)
+        if whole and WARM_UP < step < 0.8 * steps and step % REVIVE_EVERY == 0:
             tone, air = codec.embed(features)
             parts["revived"] = revive(codec.tone_quantizer, tone) + revive(codec.air_quantizer, air)
         optimiser.zero_grad(set_to_none=True)
@@ -110,7 +147,7 @@ def train(corpora: list[Path], checkpoint: Path, steps: int, seed: int = 0, devi
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
-        if step % 100 == 99 or step + 1 == steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             print(step + 1, {name: round(part, 4) for name, part in parts.items()}, flush=True)
             partial = checkpoint.with_suffix(".tmp")
             torch.save(

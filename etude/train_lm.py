@@ -22,6 +22,8 @@ from etude.lm import new_lm
 from etude.words import caption
 
 BATCH = 8
+SAVE_EVERY = 50  # steps
+OTHERS = 5  # times the matrices' learning rate: that of embeddings, outputs and norms
 
 
 class Clips:
@@ -64,30 +66,49 @@ def cross_entropy(lm, tokens: torch.Tensor, captions: list[str]) -> torch.Tensor
     return torch.stack(losses)
 
 
+def optimisers(lm) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for the weight matrices of the blocks, AdamW for everything else.
+
+    At étude's size and batch this learns far faster than AdamW alone. Muon's updates are scaled to the
+    size of AdamW's.
+    """
+    trained = {name: p for name, p in lm.named_parameters() if p.requires_grad}
+    matrices = [p for name, p in trained.items() if name.startswith("transformer.") and p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in trained.values() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.05),
+    ]
+
+
 def train(
     clips: Clips,
     checkpoint: Path,
     steps: int,
     seed: int,
     start_from: Path | None = None,
-    peak: float = 1e-3,
+    peak: float = 4e-3,
     device: str = "cpu",
 ) -> None:
-    """Train to `steps` with AdamW and a cosine, resuming from `checkpoint` where it exists.
+    """Train to `steps` with `optimisers` and a cosine, resuming from `checkpoint` where it exists.
 
     Parameters
     ----------
+    peak : float
+        The largest learning rate of the matrices; the others' is `OTHERS` times that.
     start_from : Path, optional
         A finished checkpoint of this function whose weights are the beginning (the base).
     """
     torch.set_flush_denormal(True)
     lm = new_lm(seed).to(device)
-    optimiser = torch.optim.AdamW(lm.parameters(), lr=peak, betas=(0.9, 0.95), weight_decay=0.05)
+    pair = optimisers(lm)
     done = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         lm.load_state_dict(state["lm"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, its in zip(pair, state["optimisers"], strict=True):
+            optimiser.load_state_dict(its)
         done = state["step"]
     elif start_from is not None:
         lm.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["lm"])
@@ -95,25 +116,27 @@ def train(
     began, recent = time.time(), []
     for step in range(done, steps):
         rate = min(1.0, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        for group in optimiser.param_groups:
-            group["lr"] = peak * rate
+        for optimiser, faster in zip(pair, (1, OTHERS), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = faster * peak * rate
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
-        torch.manual_seed(seed * 1_000_003 + step)  # guidance dropout
+        lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
         tokens, captions = clips.batch(rng, BATCH)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             losses = cross_entropy(lm, tokens.to(device), captions)
-        optimiser.zero_grad(set_to_none=True)
+        lm.zero_grad(set_to_none=True)
         losses.mean().backward()
         torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in pair:
+            optimiser.step()
         recent.append(losses.detach())
-        if (step + 1) % 50 == 0 or step + 1 == steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             mean = torch.stack(recent).mean(0).tolist()
             recent = []
             pace = (time.time() - began) / (step + 1 - done)
             nats = " ".join(f"{x:.3f}" for x in mean)
             print(f"{checkpoint.stem} {step + 1}/{steps} nats {nats}, {pace:.2f} s/step", flush=True)
             partial = checkpoint.with_suffix(".tmp")
-            state = {"lm": lm.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
-            torch.save(state, partial)
+            states = [optimiser.state_dict() for optimiser in pair]
+            torch.save({"lm": lm.state_dict(), "optimisers": states, "step": step + 1}, partial)
             os.replace(partial, checkpoint)

@@ -116,7 +116,7 @@ def cue_words(levels: dict[str, int], cue: str) -> tuple[str, ...]:
 
 
 def caption(quadrant: int, levels: dict[str, int], rng: np.random.Generator) -> str:
-    """Describe a clip. Any kind of word may be left out; a third of the emotional captions hold
+    """Describe a clip. Any kind of word may be left out; half of the emotional captions hold
     nothing but emotion words and a noun.
 
     Parameters
@@ -132,7 +132,7 @@ def caption(quadrant: int, levels: dict[str, int], rng: np.random.Generator) -> 
         emotions = list(rng.choice(pool, size=1 if rng.random() < 0.75 else 2, replace=False))
     cues: list[str] = []
     instrument = genre = ""
-    if not (emotions and rng.random() < 0.35):
+    if not (emotions and rng.random() < 0.55):
         instrument = FACTORS["timbre"][levels["timbre"]] if rng.random() < 0.5 else ""
         genre = FACTORS["genre"][levels["genre"]] if rng.random() < 0.5 else ""
         if not UNPAIRED.intersection(emotions):

@@ -1,0 +1,102 @@
+"""Trainings learn, and one that was cut off and taken up again ends where it would have ended."""
+
+import numpy as np
+import pytest
+import torch
+
+from etude import train_codec, train_lm
+from etude.factors import FACTORS
+from etude.spectral import FLOOR_DB, N_FEATURES, N_TONES
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Features of a few clips in which one tone at a time sounds for a fifth of a second."""
+    rng = np.random.default_rng(0)
+    features = np.full((6, N_FEATURES, 200), FLOOR_DB, np.float16)
+    for clip in features:
+        for start in range(0, 200, 10):
+            clip[rng.integers(N_TONES), start : start + 10] = -20
+    path = tmp_path / "corpus.npz"
+    np.savez(path, features=features)
+    return path
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Tokens that count up, which is easily learnt."""
+    path = tmp_path / "tokens.npz"
+    tokens = np.tile(np.arange(30, dtype=np.int16), (4, 4, 1))
+    np.savez(path, tokens=tokens, quadrant=np.array([1, 2, 3, 4]), levels=np.zeros((4, len(FACTORS)), int))
+    return train_lm.Clips([path])
+
+
+def cut_off_at(monkeypatch, module, name, call):
+    """Make the `call`-th call of a function raise what Ctrl-C raises."""
+    calls, real = [], getattr(module, name)
+
+    def counted(*arguments, **options):
+        calls.append(None)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, name, counted)
+
+
+def test_a_codec_cut_off_and_resumed_is_the_codec_of_one_go(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_codec, "BATCH", 2)
+    monkeypatch.setattr(train_codec, "SAVE_EVERY", 1)
+    whole, parts = tmp_path / "whole.pt", tmp_path / "parts.pt"
+    train_codec.train([corpus], whole, steps=4)
+    cut_off_at(monkeypatch, train_codec, "loss", call=3)
+    with pytest.raises(KeyboardInterrupt):
+        train_codec.train([corpus], parts, steps=4)
+    assert torch.load(parts, weights_only=True)["step"] == 2
+    train_codec.train([corpus], parts, steps=4)
+    states = [torch.load(path, weights_only=True)["codec"] for path in (whole, parts)]
+    for name in states[0]:
+        assert torch.equal(states[0][name], states[1][name]), name
+
+
+def test_the_decoder_is_trained_on_codes_that_stay(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_codec, "BATCH", 2)
+    monkeypatch.setattr(train_codec, "WARM_UP", 0)
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    train_codec.train([corpus], first, steps=2)
+    train_codec.train([corpus], second, steps=2, start_from=first)
+    before, after = (torch.load(path, weights_only=True)["codec"] for path in (first, second))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder"}
+
+
+def test_a_language_model_cut_off_and_resumed_is_the_one_of_one_go(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_lm, "BATCH", 2)
+    monkeypatch.setattr(train_lm, "SAVE_EVERY", 1)
+    whole, parts = tmp_path / "whole.pt", tmp_path / "parts.pt"
+    train_lm.train(clips, whole, steps=3, seed=0)
+    cut_off_at(monkeypatch, train_lm, "cross_entropy", call=2)
+    with pytest.raises(KeyboardInterrupt):
+        train_lm.train(clips, parts, steps=3, seed=0)
+    train_lm.train(clips, parts, steps=3, seed=0)
+    states = [torch.load(path, weights_only=True)["lm"] for path in (whole, parts)]
+    for name in states[0]:
+        assert torch.equal(states[0][name], states[1][name]), name
+
+
+def test_every_weight_has_one_optimiser():
+    from etude.lm import new_lm
+
+    lm = new_lm(0)
+    matrices, others = ([p for g in o.param_groups for p in g["params"]] for o in train_lm.optimisers(lm))
+    trained = [p for p in lm.parameters() if p.requires_grad]
+    assert sorted(map(id, matrices + others)) == sorted(map(id, trained))
+    assert len(matrices) == 6 * 6 and all(p.ndim == 2 for p in matrices)
+
+
+def test_scrambled_clips_keep_music_and_how_often_each_emotion_occurs(clips, tmp_path):
+    path = tmp_path / "tokens.npz"
+    scrambled = train_lm.Clips([path], scramble=7)
+    assert np.array_equal(scrambled.tokens, clips.tokens)
+    assert np.array_equal(scrambled.levels, clips.levels)
+    assert sorted(scrambled.quadrant) == sorted(clips.quadrant)
