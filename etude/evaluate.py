@@ -32,7 +32,7 @@ class Budget:
     timings: int
 
 
-FULL = Budget(60, ("piano", "vibraphone", "clarinet"), 600, 400, 200, 120, 4, 4, 5)
+FULL = Budget(60, ("piano", "vibraphone", "clarinet"), 600, 400, 200, 120, 3, 4, 5)
 QUICK = Budget(12, ("piano",), 160, 120, 60, 16, 1, 2, 2)
 
 

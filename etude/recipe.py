@@ -16,8 +16,8 @@ from etude.corpus import build
 WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
-CODEC_STEPS, DECODER_STEPS, BASE_STEPS = 6000, 2500, 2200
-MODEL_STEPS = 1000
+CODEC_STEPS, DECODER_STEPS = 6000, 2500
+MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 800
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
@@ -64,12 +64,14 @@ def train_text() -> None:
 
 
 def train_base(work: Path = WORK, device: str = "cpu") -> Path:
-    """The first stage, on factorial music and cue words."""
+    """The first stage, on factorial music and cue words: first the music, then the words."""
     from etude.train_lm import Clips, train
 
-    checkpoint = work / "base.pt"
-    train(Clips([tokens("factorial", work)]), checkpoint, BASE_STEPS, seed=0, device=device)
-    return checkpoint
+    music, words, clips = work / "music.pt", work / "base.pt", Clips([tokens("factorial", work)])
+    train(clips, music, MUSIC_STEPS, seed=0, device=device)
+    later = dict(start_from=music, peak=1e-3, others=1, openings=True)
+    train(clips, words, WORDS_STEPS, seed=1, device=device, **later)
+    return words
 
 
 def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
@@ -84,7 +86,8 @@ def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
         scramble=7 if name == "etude-null" else None,
     )
     checkpoint = work / f"{name}.pt"
-    train(clips, checkpoint, MODEL_STEPS, seed=1, start_from=work / "base.pt", peak=1.5e-3, device=device)
+    later = dict(start_from=work / "base.pt", peak=1e-3, others=1, openings=True)
+    train(clips, checkpoint, MODEL_STEPS, seed=2, device=device, **later)
     save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
 
 

@@ -23,7 +23,9 @@ from etude.words import caption
 
 BATCH = 8
 SAVE_EVERY = 50  # steps
-OTHERS = 5  # times the matrices' learning rate: that of embeddings, outputs and norms
+OTHERS = 5  # from nothing, embeddings, outputs and norms learn this many times faster than matrices
+OPENING = 64  # frames
+OPENINGS = 4  # times as many clips in a batch of openings
 
 
 class Clips:
@@ -89,6 +91,8 @@ def train(
     seed: int,
     start_from: Path | None = None,
     peak: float = 4e-3,
+    others: float = OTHERS,
+    openings: bool = False,
     device: str = "cpu",
 ) -> None:
     """Train to `steps` with `optimisers` and a cosine, resuming from `checkpoint` where it exists.
@@ -96,7 +100,10 @@ def train(
     Parameters
     ----------
     peak : float
-        The largest learning rate of the matrices; the others' is `OTHERS` times that.
+        The largest learning rate of the matrices; that of all else is `others` times as large.
+    openings : bool
+        Three batches in four hold only how clips begin. Once a model has learnt to go on as a clip began,
+        its words tell it something new in the opening alone, and are lost in the noise of whole clips.
     start_from : Path, optional
         A finished checkpoint of this function whose weights are the beginning (the base).
     """
@@ -116,12 +123,16 @@ def train(
     began, recent = time.time(), []
     for step in range(done, steps):
         rate = min(1.0, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        for optimiser, faster in zip(pair, (1, OTHERS), strict=True):
+        for optimiser, faster in zip(pair, (1, others), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = faster * peak * rate
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
         lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
-        tokens, captions = clips.batch(rng, BATCH)
+        if openings and step % 4:
+            tokens, captions = clips.batch(rng, OPENINGS * BATCH)
+            tokens = tokens[:, :, :OPENING]
+        else:
+            tokens, captions = clips.batch(rng, BATCH)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             losses = cross_entropy(lm, tokens.to(device), captions)
         lm.zero_grad(set_to_none=True)
