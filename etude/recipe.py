@@ -17,7 +17,7 @@ WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
 CODEC_STEPS, DECODER_STEPS = 6000, 2500
-MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 800
+MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 450
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
@@ -69,7 +69,7 @@ def train_base(work: Path = WORK, device: str = "cpu") -> Path:
 
     music, words, clips = work / "music.pt", work / "base.pt", Clips([tokens("factorial", work)])
     train(clips, music, MUSIC_STEPS, seed=0, device=device)
-    later = dict(start_from=music, peak=1e-3, others=1, openings=True)
+    later = dict(start_from=music, peak=1e-3, others=1, openings=64)
     train(clips, words, WORDS_STEPS, seed=1, device=device, **later)
     return words
 
@@ -86,7 +86,7 @@ def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
         scramble=7 if name == "etude-null" else None,
     )
     checkpoint = work / f"{name}.pt"
-    later = dict(start_from=work / "base.pt", peak=1e-3, others=1, openings=True)
+    later = dict(start_from=work / "base.pt", peak=1e-3, others=1, openings=32)
     train(clips, checkpoint, MODEL_STEPS, seed=2, device=device, **later)
     save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
 

@@ -1,9 +1,9 @@
 """Train a language model on tokens of composed pieces, in two stages.
 
 First a *base* on the factorial corpus: music in which every factor is independent, captioned with cue,
-instrument and genre words only. Then each étude on its own emotional corpus (with a share of the
-factorial one), captioned with emotion words as well. Étude-null continues on étude's music with the
-emotion words of other clips.
+instrument and genre words only; it learns the music on whole clips, then the words on openings. Then
+each étude on its own emotional corpus (with a share of the factorial one), captioned with emotion words
+as well. Étude-null continues on étude's music with the emotion words of other clips.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from etude.words import caption
 BATCH = 8
 SAVE_EVERY = 50  # steps
 OTHERS = 5  # from nothing, embeddings, outputs and norms learn this many times faster than matrices
-OPENING = 64  # frames
-OPENINGS = 4  # times as many clips in a batch of openings
+OPENINGS = 2048  # frames of all clips in a batch of openings
 
 
 class Clips:
@@ -92,7 +91,7 @@ def train(
     start_from: Path | None = None,
     peak: float = 4e-3,
     others: float = OTHERS,
-    openings: bool = False,
+    openings: int = 0,
     device: str = "cpu",
 ) -> None:
     """Train to `steps` with `optimisers` and a cosine, resuming from `checkpoint` where it exists.
@@ -101,9 +100,10 @@ def train(
     ----------
     peak : float
         The largest learning rate of the matrices; that of all else is `others` times as large.
-    openings : bool
-        Three batches in four hold only how clips begin. Once a model has learnt to go on as a clip began,
-        its words tell it something new in the opening alone, and are lost in the noise of whole clips.
+    openings : int
+        Where it is above 0, three batches in four hold only so many frames of how clips begin, and so many
+        more clips. Once a model has learnt to go on as a clip began, its words tell it something new in
+        the opening alone: over whole clips that is lost in the noise, and the words come to mean nothing.
     start_from : Path, optional
         A finished checkpoint of this function whose weights are the beginning (the base).
     """
@@ -128,11 +128,10 @@ def train(
                 group["lr"] = faster * peak * rate
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
         lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
-        if openings and step % 4:
-            tokens, captions = clips.batch(rng, OPENINGS * BATCH)
-            tokens = tokens[:, :, :OPENING]
-        else:
-            tokens, captions = clips.batch(rng, BATCH)
+        short = openings and step % 4
+        tokens, captions = clips.batch(rng, OPENINGS // openings if short else BATCH)
+        if short:
+            tokens = tokens[:, :, :openings]
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             losses = cross_entropy(lm, tokens.to(device), captions)
         lm.zero_grad(set_to_none=True)

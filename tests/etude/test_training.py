@@ -84,6 +84,20 @@ def test_a_language_model_cut_off_and_resumed_is_the_one_of_one_go(clips, tmp_pa
         assert torch.equal(states[0][name], states[1][name]), name
 
 
+def test_three_batches_in_four_may_hold_openings(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_lm, "BATCH", 2)
+    monkeypatch.setattr(train_lm, "OPENINGS", 40)
+    seen, real = [], train_lm.cross_entropy
+
+    def noted(lm, tokens, captions):
+        seen.append((tuple(tokens.shape), len(captions)))
+        return real(lm, tokens, captions)
+
+    monkeypatch.setattr(train_lm, "cross_entropy", noted)
+    train_lm.train(clips, tmp_path / "lm.pt", steps=4, seed=0, openings=10)
+    assert seen == [((2, 4, 30), 2), *[((4, 4, 10), 4)] * 3]
+
+
 def test_every_weight_has_one_optimiser():
     from etude.lm import new_lm
 
