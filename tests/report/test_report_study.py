@@ -277,7 +277,7 @@ def test_status_is_one_line_a_phase(study, capsys):
     cost = r"\d+ \w+ ago, took \d+ \w+"
     why = "in cell 6 .*: ValueError: no; kept in build/runs/1-first/failed"
     assert re.fullmatch(rf"1-first +failed +{cost}; {why}", first)
-    assert re.match(rf"2-middle +stale +{cost}, peak 0.\d GiB; upstream: 1-first: \w+ → not done", middle)
+    assert re.match(rf"2-middle +stale +{cost}, peak \d\.\d GiB; upstream: 1-first: \w+ → not done", middle)
     assert last.startswith("3-last")
 
 
