@@ -1,9 +1,9 @@
 """From factors to notes: a small tonal composer.
 
-A piece is a loop of four-chord phrases that leave the tonic and come back to it twice, by the cadence
-that its factor names. Harmony is diatonic (natural minor in the minor mode), so that mode is heard in
-every third and sixth; the rate of the accompaniment follows the melody's, so that tempo is heard in
-everything.
+A piece is a loop of four-chord phrases: tonic, the chord of the cadence that its factor names, the tonic
+again or the sixth degree, and the cadence's chord once more. Harmony is diatonic (natural minor in the
+minor mode), so that mode is heard in every third and sixth; the rate of the accompaniment follows the
+melody's, so that tempo is heard in everything.
 """
 
 from __future__ import annotations

@@ -70,8 +70,7 @@ def cross_entropy(lm, tokens: torch.Tensor, captions: list[str]) -> torch.Tensor
 def optimisers(lm) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the weight matrices of the blocks, AdamW for everything else.
 
-    At étude's size and batch this learns far faster than AdamW alone. Muon's updates are scaled to the
-    size of AdamW's.
+    Muon's updates are scaled to the size of AdamW's.
     """
     trained = {name: p for name, p in lm.named_parameters() if p.requires_grad}
     matrices = [p for name, p in trained.items() if name.startswith("transformer.") and p.ndim == 2]

@@ -44,6 +44,12 @@ def cut_off_at(monkeypatch, module, name, call):
     monkeypatch.setattr(module, name, counted)
 
 
+def assert_same_weights(a, b, part):
+    states = [torch.load(path, weights_only=True)[part] for path in (a, b)]
+    for name in states[0]:
+        assert torch.equal(states[0][name], states[1][name]), name
+
+
 def test_a_codec_cut_off_and_resumed_is_the_codec_of_one_go(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(train_codec, "BATCH", 2)
     monkeypatch.setattr(train_codec, "SAVE_EVERY", 1)
@@ -54,9 +60,7 @@ def test_a_codec_cut_off_and_resumed_is_the_codec_of_one_go(corpus, tmp_path, mo
         train_codec.train([corpus], parts, steps=4)
     assert torch.load(parts, weights_only=True)["step"] == 2
     train_codec.train([corpus], parts, steps=4)
-    states = [torch.load(path, weights_only=True)["codec"] for path in (whole, parts)]
-    for name in states[0]:
-        assert torch.equal(states[0][name], states[1][name]), name
+    assert_same_weights(whole, parts, "codec")
 
 
 def test_the_decoder_is_trained_on_codes_that_stay(corpus, tmp_path, monkeypatch):
@@ -79,9 +83,7 @@ def test_a_language_model_cut_off_and_resumed_is_the_one_of_one_go(clips, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         train_lm.train(clips, parts, steps=3, seed=0)
     train_lm.train(clips, parts, steps=3, seed=0)
-    states = [torch.load(path, weights_only=True)["lm"] for path in (whole, parts)]
-    for name in states[0]:
-        assert torch.equal(states[0][name], states[1][name]), name
+    assert_same_weights(whole, parts, "lm")
 
 
 def test_three_batches_in_four_may_hold_openings(clips, tmp_path, monkeypatch):
