@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .stats import Interval, difference_interval, permutation_test
+from .contrast import difference_interval, permutation_test
+from .stats import Interval
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -24,14 +25,14 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class ByLayer:
-    """The contrast of :func:`interp.stats.within_between` at every layer.
+    """The contrast of :func:`interp.contrast.within_between` at every layer.
 
     Attributes
     ----------
     layers : list of str
         "in" for the stream before the first block, else the block's number.
     estimates : list of Interval
-        Cosine within minus between conditions, with the 95 % interval of resampled clusters.
+        Cosine within minus between conditions, with its 95 % interval over clusters.
     nulls : list of np.ndarray
         The same number under each relabelling of whole clusters; entry i is the same relabelling everywhere.
     p, corrected : list of float
@@ -105,7 +106,6 @@ def by_layer(
     conditions: Sequence,
     clusters: Sequence,
     n: int = 2000,
-    draws: int = 1000,
     seed: int = 0,
 ) -> ByLayer:
     """Contrast conditions at every layer, with a permutation test over clusters.
@@ -114,8 +114,8 @@ def by_layer(
     ----------
     vectors : dict
         From the label of a layer to [clip, width].
-    n, draws : int
-        Relabellings of the test, and resamplings of the interval.
+    n : int
+        Relabellings of the test.
 
     Notes
     -----
@@ -131,7 +131,7 @@ def by_layer(
     more = 0 if tests[0].exact else 1  # a random draw of relabellings does not hold the data's own
     return ByLayer(
         layers=list(vectors),
-        estimates=[difference_interval(x, conditions, clusters, draws, seed=seed) for x in vectors.values()],
+        estimates=[difference_interval(x, conditions, clusters) for x in vectors.values()],
         nulls=list(nulls),
         p=[t.p for t in tests],
         corrected=[float(h + more) / (len(largest) + more) for h in hits],

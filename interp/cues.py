@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .stats import Interval, bootstrap, cohens_d
+from .stats import Interval, cohens_d, mean
 
 Cues = Mapping[str, np.ndarray]
 
@@ -23,7 +23,7 @@ def means(cues: Cues, conditions: Sequence, clusters: Sequence) -> dict[str, dic
         for condition, row in found.items():
             kept = (conditions == condition) & np.isfinite(values)
             if len(set(clusters[kept])) > 1:
-                row[cue] = bootstrap(values[kept], clusters[kept])
+                row[cue] = mean(values[kept], clusters[kept])
     return found
 
 

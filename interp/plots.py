@@ -246,7 +246,7 @@ def within_between(
     ----------
     series : dict
         From a model's name to ``{"estimates": [Interval, ...], "nulls": [array, ...]}``, one per layer:
-        :func:`interp.stats.difference_interval`, and the null of :func:`interp.stats.permutation_test`, which
+        :func:`interp.contrast.difference_interval`, and the null of its ``permutation_test``, which
         is drawn as the band between its 2.5th and 97.5th percentile.
     layers : list
         What the layers are called on the axis.

@@ -1,143 +1,105 @@
-"""Within against between conditions, with tests and intervals that respect clusters.  NumPy only.
+"""Intervals, effect sizes, equivalence and many tests at once, for clips that come in clusters.
 
-Clips made from one prompt (or one song) are not independent: whatever is drawn or shuffled here is whole
-clusters, never clips.
+Clips made from one prompt, or cut from one song, are alike for reasons that nobody asks about.  They are a
+*cluster*, and what is resampled, left out or counted here is whole clusters.  Tests that deal labels anew are
+in :mod:`interp.permutation`; how well all of this keeps its promises is measured by ``make validate``.
 
-The statistic is a difference of mean cosines.  Activations share a large common offset, so raw cosines are
-near 1 whatever the conditions; vectors are therefore centred on their mean first, and pairs inside a cluster
-are left out, since clips of one prompt are alike for reasons other than the condition.
+Intervals are the estimate plus and minus a standard error times a quantile of Student's t.  The error comes
+from leaving out one cluster at a time (:func:`jackknife`), or from drawing clusters with replacement
+(:func:`bootstrap`), which also serves statistics that are not smooth, such as a median.  Percentiles of the
+draws are the more usual choice, and with the 8 to 30 clusters of a study like this one they are too narrow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import factorial, prod
 
 import numpy as np
+from scipy.stats import false_discovery_control, t
 
 from .errors import InterpError
 
-Vectors = np.ndarray
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A mean cosine within conditions, one between, and their difference.
-
-    Attributes
-    ----------
-    within, between : float
-        Mean cosine over pairs of clips from different clusters with the same, or another, condition.
-    difference : float
-        ``within - between``: 0 if conditions make no difference, at most 2.
-    """
-
-    within: float
-    between: float
-    difference: float
-
-
-@dataclass(frozen=True)
-class Test:
-    """A permutation test.
-
-    Attributes
-    ----------
-    statistic : float
-        On the data as they are.
-    p : float
-        Share of relabellings, the data's own among them, with a statistic at least as large (one-sided).
-    null : np.ndarray
-        Statistic under each relabelling.
-    exact : bool
-        Whether every relabelling was taken, rather than a random draw of them.
-    """
-
-    __test__ = False  # not a test case, whatever pytest may think of the name
-
-    statistic: float
-    p: float
-    null: np.ndarray
-    exact: bool
+Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with a bootstrap interval."""
+    """An estimate with its interval.
+
+    Attributes
+    ----------
+    estimate, low, high : float
+    error : float, optional
+        Standard error, over clusters.
+    df : int, optional
+        Degrees of freedom of the t distribution that the interval is made with.
+    """
 
     estimate: float
     low: float
     high: float
+    error: float | None = None
+    df: int | None = None
+
+    @classmethod
+    def of(cls, estimate: float, error: float, df: int, level: float = 0.95) -> Interval:
+        """``estimate`` plus and minus ``error`` times a quantile of t with ``df`` degrees of freedom."""
+        reach = float(t.ppf((1 + level) / 2, df)) * float(error)
+        return cls(float(estimate), float(estimate) - reach, float(estimate) + reach, float(error), int(df))
 
 
-def within_between(vectors: Vectors, conditions: Sequence, clusters: Sequence) -> Contrast:
-    """Centred cosine within and between conditions.
+def codes(labels: Sequence) -> np.ndarray:
+    """Labels as whole numbers from 0, in sorted order of their names: [clip]."""
+    return np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1)
+
+
+def totals(clusters: Sequence, *columns: np.ndarray) -> np.ndarray:
+    """Sum of each column [clip] over the clips of every cluster: [cluster, column]."""
+    cluster = codes(clusters)
+    return np.stack([np.bincount(cluster, column, cluster.max() + 1) for column in columns], axis=1)
+
+
+def jackknife(sums: np.ndarray, statistic: Statistic, level: float = 0.95) -> Interval:
+    """Interval of a smooth statistic of totals, from leaving out one cluster at a time.
 
     Parameters
     ----------
-    vectors : np.ndarray
-        [clip, feature], float.
-    conditions : sequence
-        Condition of each clip, such as its emotion.
-    clusters : sequence
-        What each clip shares with others, such as its prompt; a cluster has one condition.
+    sums : np.ndarray
+        [cluster, column], from :func:`totals`.
+    statistic : callable
+        From totals over clusters [..., column] to a number [...]: a mean, on columns of values and ones, is
+        ``lambda s: s[..., 0] / s[..., 1]``.
 
     Raises
     ------
     InterpError
-        If there are fewer than two conditions, a condition without two clusters (then nothing is within), a
-        cluster with two conditions, lengths that differ, or values that are not finite.
+        If there are fewer than two clusters, or the statistic has no value without one of them.
+
+    Notes
+    -----
+    Source: Tukey (1958); Efron & Tibshirani (1993), *An Introduction to the Bootstrap*, ch. 11. For a mean
+    over clusters of one size it is Student's interval over the means of clusters.
     """
-    cosine, condition, cluster, _ = _prepare(vectors, conditions, clusters)
-    return _contrast(*_sums(cosine, cluster), condition)
+    count = len(sums)
+    if count < 2:
+        raise InterpError("An interval over clusters (prompts, songs) needs at least two of them.")
+    whole = sums.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        estimate, without = float(statistic(whole)), np.asarray(statistic(whole - sums))
+    if not np.isfinite(estimate) or not np.isfinite(without).all():
+        raise InterpError(
+            "The statistic has no value once a cluster is left out (a class or a condition is then empty, or "
+            "nothing varies); give each class two clusters or more."
+        )
+    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
+    return Interval.of(estimate, error, count - 1, level)
 
 
-def permutation_test(
-    vectors: Vectors, conditions: Sequence, clusters: Sequence, n: int = 2000, seed: int = 0
-) -> Test:
-    """Is the difference of :func:`within_between` larger than chance would make it?
-
-    Conditions are shuffled over clusters. If there are at most ``n`` distinct relabellings, all are taken and
-    p is exact; otherwise ``n`` are drawn from ``seed`` and p is (1 + hits) / (1 + n).
-    """
-    cosine, condition, cluster, _ = _prepare(vectors, conditions, clusters)
-    sums, counts = _sums(cosine, cluster)
-    observed = _contrast(sums, counts, condition).difference
-    sizes = np.bincount(condition)
-    exact = factorial(len(condition)) // prod(factorial(int(size)) for size in sizes) <= n
-    if exact:
-        relabellings = [np.array(p) for p in _distinct(condition)]
-    else:
-        rng = np.random.default_rng(seed)
-        relabellings = [rng.permutation(condition) for _ in range(n)]
-    null = np.array([_contrast(sums, counts, labels).difference for labels in relabellings])
-    hits = int((null >= observed - 1e-12).sum())  # relabellings that only rename conditions tie exactly
-    return Test(observed, hits / len(null) if exact else (1 + hits) / (1 + n), null, exact)
-
-
-def difference_interval(
-    vectors: Vectors,
-    conditions: Sequence,
-    clusters: Sequence,
-    n: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Percentile interval of the difference of :func:`within_between`, clusters resampled within conditions.
-
-    A cluster that is drawn twice makes no pair with itself, so that copies do not pass for likeness.
-    """
-    cosine, condition, cluster, _ = _prepare(vectors, conditions, clusters)
-    sums, counts = _sums(cosine, cluster)
-    rng, groups, draws = np.random.default_rng(seed), _members(condition), []
-    while len(draws) < n:
-        weight = np.zeros(len(condition))
-        for members in groups:
-            np.add.at(weight, rng.choice(members, len(members)), 1)
-        if all((weight[members] > 0).sum() > 1 for members in groups):  # else nothing is within
-            draws.append(_contrast(sums, counts, condition, weight).difference)
-    return _percentiles(_contrast(sums, counts, condition).difference, draws, level)
+def mean(values: np.ndarray, clusters: Sequence, level: float = 0.95) -> Interval:
+    """Mean over clips ``values`` [clip] with its interval over clusters (:func:`jackknife`)."""
+    values = _values(values, clusters)
+    return jackknife(totals(clusters, values, np.ones(len(values))), lambda s: s[..., 0] / s[..., 1], level)
 
 
 def bootstrap(
@@ -148,23 +110,26 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap of a statistic of ``values`` [clip, ...], whole clusters resampled.
+    """Interval of a statistic of ``values`` [clip, ...], whole clusters resampled.
 
-    Source: Efron & Tibshirani (1993), *An Introduction to the Bootstrap*, ch. 13.
+    Parameters
+    ----------
+    statistic : callable
+        From resampled values to a number; draws for which it is not finite are left out.
+
+    Notes
+    -----
+    The standard deviation of the draws is the standard error, times sqrt(G / (G - 1)) for G clusters, since
+    resampling divides by G where an unbiased variance divides by G - 1. Source: Efron & Tibshirani (1993),
+    *An Introduction to the Bootstrap*, ch. 12 and 13.
     """
-    values, (_, cluster) = np.asarray(values, float), np.unique(np.asarray(clusters), return_inverse=True)
-    if len(values) != len(cluster) or not np.isfinite(values).all():
-        raise InterpError(
-            f"{len(values)} values for {len(cluster)} cluster labels; want as many, all finite."
-        )
-    members, rng = _members(cluster), np.random.default_rng(seed)
+    values = _values(values, clusters)
+    members, rng = _members(codes(clusters)), np.random.default_rng(seed)
     if len(members) < 2:
         raise InterpError("A bootstrap over clusters needs at least two of them.")
-    draws = [
-        statistic(values[np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])])
-        for _ in range(n)
-    ]
-    return _percentiles(float(statistic(values)), draws, level)
+    chosen = rng.integers(0, len(members), (n, len(members)))
+    draws = [statistic(values[np.concatenate([members[i] for i in row])]) for row in chosen]
+    return _from_draws(float(statistic(values)), np.array(draws, float), len(members), 1, level)
 
 
 def cohens_d(
@@ -183,7 +148,7 @@ def cohens_d(
     first, second : np.ndarray
         [clip], finite.
     first_clusters, second_clusters : sequence, optional
-        Cluster of each clip; None takes every clip by itself.
+        Cluster of each clip, resampled on each side by itself; None takes every clip by itself.
 
     Notes
     -----
@@ -192,106 +157,91 @@ def cohens_d(
     samples = [np.asarray(x, float) for x in (first, second)]
     if any(x.ndim != 1 or len(x) < 2 or not np.isfinite(x).all() for x in samples):
         raise InterpError("Cohen's d needs two lists of at least two finite numbers.")
+    # Centred, so that a sum of squares does not drown in a common offset.
+    centre = np.concatenate(samples).mean()
+    sides = []
+    for x, clusters in zip(samples, (first_clusters, second_clusters), strict=True):
+        clusters = np.arange(len(x)) if clusters is None else clusters
+        if len(clusters) != len(x) or codes(clusters).max() == 0:
+            raise InterpError("Give every value a cluster, and at least two clusters to each side.")
+        sides.append(totals(clusters, np.ones(len(x)), x - centre, (x - centre) ** 2))
 
-    def d(a: np.ndarray, b: np.ndarray) -> float:
-        spread = ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / (len(a) + len(b) - 2)
-        return float((a.mean() - b.mean()) / np.sqrt(spread)) if spread > 0 else float("nan")
+    def d(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        scatter = sum(s[..., 2] - s[..., 1] ** 2 / s[..., 0] for s in (a, b))
+        spread = np.sqrt(scatter / (a[..., 0] + b[..., 0] - 2))
+        difference = a[..., 1] / a[..., 0] - b[..., 1] / b[..., 0]
+        return np.divide(difference, spread, out=np.full_like(spread, np.nan), where=spread > 1e-12)
 
-    estimate = d(*samples)
+    estimate = float(d(*(s.sum(0, keepdims=True) for s in sides))[0])
     if np.isnan(estimate):
         raise InterpError("Cohen's d has no meaning for values without any spread.")
-    rng, members = np.random.default_rng(seed), []
-    for x, clusters in zip(samples, (first_clusters, second_clusters), strict=True):
-        labels = (
-            np.arange(len(x)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-        )
-        if len(labels) != len(x) or labels.max() == 0:
-            raise InterpError("Give every value a cluster, and at least two clusters to each side.")
-        members.append(_members(labels))
-    draws = []
-    for _ in range(n):
-        resampled = [
-            x[np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))])]
-            for x, own in zip(samples, members, strict=True)
-        ]
-        draws.append(d(*resampled) if min(map(len, resampled)) > 1 else float("nan"))
-    return _percentiles(estimate, [x for x in draws if np.isfinite(x)], level)
+    rng = np.random.default_rng(seed)
+    draws = d(*(rng.multinomial(len(s), np.full(len(s), 1 / len(s)), n) @ s for s in sides))
+    return _from_draws(estimate, draws, sum(map(len, sides)), 2, level)
 
 
-def _prepare(vectors: Vectors, conditions: Sequence, clusters: Sequence):
-    """Centred cosines [clip, clip], condition of each cluster, cluster of each clip, names of conditions."""
-    x = np.asarray(vectors, dtype=float)
-    labels, cluster_names = np.asarray(conditions), np.asarray(clusters)
-    if x.ndim != 2 or not len(x) == len(labels) == len(cluster_names):
+def equivalence(found: Interval, bounds: tuple[float, float]) -> float:
+    """p of the test that an effect lies within bounds: two one-sided tests, the larger p of both.
+
+    Parameters
+    ----------
+    found : Interval
+        With its standard error, as the functions of this module give it.
+    bounds : tuple of float
+        (low, high): effects between them do not matter.
+
+    Returns
+    -------
+    float
+        Below .05 exactly when the 90 % interval lies within the bounds.
+
+    Notes
+    -----
+    Source: Schuirmann (1987); Lakens (2017).
+    """
+    low, high = bounds
+    if not low < high:
+        raise InterpError(f"Bounds of equivalence must be (low, high), not ({low}, {high}).")
+    if found.error is None or found.df is None:
+        raise InterpError("A test of equivalence needs an interval with its standard error.")
+    if found.error == 0:
+        return float(not low < found.estimate < high)
+    above = t.sf((found.estimate - low) / found.error, found.df)
+    below = t.cdf((found.estimate - high) / found.error, found.df)
+    return float(max(above, below))
+
+
+def benjamini_hochberg(p: Sequence[float]) -> np.ndarray:
+    """Adjusted p of many tests: those below q have a false discovery rate of at most q.
+
+    Notes
+    -----
+    Source: Benjamini & Hochberg (1995); holds for tests that are independent or positively dependent.
+    """
+    p = np.asarray(p, float)
+    if p.size == 0 or not ((p >= 0) & (p <= 1)).all():
+        raise InterpError("Benjamini-Hochberg needs at least one p, and all between 0 and 1 (not NaN).")
+    return false_discovery_control(p, method="bh")
+
+
+def _values(values: np.ndarray, clusters: Sequence) -> np.ndarray:
+    values = np.asarray(values, float)
+    if values.ndim == 0 or len(values) != len(clusters) or not np.isfinite(values).all():
         raise InterpError(
-            f"Vectors {list(x.shape)}, {len(labels)} conditions and {len(cluster_names)} clusters "
-            "do not go together."
+            f"{values.shape[0] if values.ndim else 1} values for {len(clusters)} cluster labels; "
+            "want as many, all finite."
         )
-    if not np.isfinite(x).all():
-        raise InterpError("The vectors hold values that are not finite (NaN or infinite).")
-    names, per_clip = np.unique(labels, return_inverse=True)
-    _, first, cluster = np.unique(cluster_names, return_index=True, return_inverse=True)
-    condition = per_clip[first]
-    if (condition[cluster] != per_clip).any():
-        mixed = cluster_names[condition[cluster] != per_clip][0]
-        raise InterpError(f"Cluster {mixed!r} has clips of more than one condition.")
-    if len(names) < 2 or np.bincount(condition).min() < 2:
-        raise InterpError(
-            "There must be two conditions or more, with two clusters (prompts) or more in each."
-        )
-    x = x - x.mean(0)
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
-    if (norms == 0).any():
-        raise InterpError("A vector equals the mean of all, so it has no direction once centred.")
-    x = x / norms
-    return x @ x.T, condition, cluster, names
-
-
-def _sums(cosine: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of cosines, and number of pairs, for every two clusters; a cluster with itself does not count."""
-    indicator = np.eye(cluster.max() + 1)[cluster]  # [clip, cluster]
-    sums, size = indicator.T @ cosine @ indicator, indicator.sum(0)
-    counts = np.outer(size, size)
-    np.fill_diagonal(sums, 0)
-    np.fill_diagonal(counts, 0)
-    return sums, counts
-
-
-def _contrast(
-    sums: np.ndarray, counts: np.ndarray, condition: np.ndarray, weight: np.ndarray | None = None
-) -> Contrast:
-    """The statistic from sums over pairs of clusters, each cluster counted ``weight`` times."""
-    pairs = 1.0 if weight is None else np.outer(weight, weight)
-    same = condition[:, None] == condition[None, :]
-    total, number = sums * pairs, counts * pairs
-    within = total[same].sum() / number[same].sum()
-    between = total[~same].sum() / number[~same].sum()
-    return Contrast(float(within), float(between), float(within - between))
-
-
-def _distinct(labels: np.ndarray):
-    """Every distinct arrangement of labels, in a fixed order."""
-    remaining, chosen = dict(zip(*np.unique(labels, return_counts=True), strict=True)), []
-
-    def extend():
-        if len(chosen) == len(labels):
-            yield tuple(chosen)
-            return
-        for label in remaining:
-            if remaining[label]:
-                remaining[label] -= 1
-                chosen.append(label)
-                yield from extend()
-                chosen.pop()
-                remaining[label] += 1
-
-    yield from extend()
+    return values
 
 
 def _members(labels: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
 
 
-def _percentiles(estimate: float, draws: Sequence[float], level: float) -> Interval:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high))
+def _from_draws(estimate: float, draws: np.ndarray, clusters: int, means: int, level: float) -> Interval:
+    """Interval from bootstrap draws of a statistic of ``clusters``, from which ``means`` were estimated."""
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < 2:
+        raise InterpError("Hardly any resampling of the clusters gives the statistic a value.")
+    df = clusters - means
+    return Interval.of(estimate, draws.std(ddof=1) * np.sqrt(clusters / df), df, level)

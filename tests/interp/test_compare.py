@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import interp
-from interp import compare, stats
+from interp import compare, contrast
 
 
 def layers_with(effects, seed=0, clusters=6, clips=3, width=24):
@@ -23,7 +23,7 @@ def layers_with(effects, seed=0, clusters=6, clips=3, width=24):
 
 
 def test_the_layer_with_an_effect_is_found_after_correction():
-    found = compare.by_layer(*layers_with([0, 1.0, 0]), n=400, draws=200)
+    found = compare.by_layer(*layers_with([0, 1.0, 0]), n=400)
     assert found.layers == ["0", "1", "2"] and (found.clips, found.clusters) == (36, 12)
     assert found.corrected[1] == found.best_p < 0.05
     assert found.at("1").low > 0
@@ -34,18 +34,18 @@ def test_the_layer_with_an_effect_is_found_after_correction():
 
 def test_correction_keeps_its_promise_where_nothing_is():
     # Prompts have offsets of their own, clips of one prompt share them: only whole prompts may be relabelled.
-    best = [compare.by_layer(*layers_with([0] * 4, seed), n=100, draws=2).best_p for seed in range(60)]
+    best = [compare.by_layer(*layers_with([0] * 4, seed), n=100).best_p for seed in range(60)]
     assert np.mean(np.array(best) < 0.05) <= 0.15
-    found = compare.by_layer(*layers_with([0] * 4, seed=3), n=100, draws=20)
+    found = compare.by_layer(*layers_with([0] * 4, seed=3), n=100)
     assert "not more than chance" in compare.sentence("null", found, "0")
 
 
 def test_one_layer_needs_no_correction():
     vectors, conditions, prompts = layers_with([0.3])
-    found = compare.by_layer(vectors, conditions, prompts, n=100, draws=10)
+    found = compare.by_layer(vectors, conditions, prompts, n=100)
     assert found.corrected == pytest.approx(found.p)
     assert found.estimates[0].estimate == pytest.approx(
-        stats.within_between(vectors["0"], conditions, prompts).difference
+        contrast.within_between(vectors["0"], conditions, prompts).difference
     )
 
 
