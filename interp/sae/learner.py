@@ -1,0 +1,379 @@
+"""One dictionary while it learns: settings, loss, one step.
+
+The loss of a batch is the mean over its vectors of ||x^ - x||^2, and
+
+- ``topk``, ``batchtopk``: the auxiliary loss of Gao et al. 2024 (appendix A.2): ``aux_coefficient`` times the
+  squared error of e^ as a reconstruction of e = x - x^, where e^ comes from the ``k_aux`` largest *dead*
+  features and has no decoder bias.  Without it, a feature that no vector selects never gets a gradient again;
+- ``jumprelu``: ``sparsity`` times the number of active features, with straight-through gradients to the
+  thresholds (Rajamanoharan et al. 2024, eqs. 11 and 12);
+- ``standard``: ``sparsity`` times the sum of f_j ||decoder_j||, which cannot be escaped by shrinking f and
+  growing the decoder (Bricken et al. 2023; Conerly et al. 2024).
+
+There are two ways to make a step.  The sparse one (TopK and BatchTopK on a CPU) computes its gradients by the
+kernels of :mod:`interp.sae.sparse`; the dense one, for all else, leaves them to autograd.  They agree
+(``tests/interp/test_sae_learner.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import linear, normalize
+
+from ..errors import InterpError, check_positive, check_whole, unknown
+from .dictionary import Dictionary, keep_top
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a dictionary is to be trained."""
+
+    d_sae: int
+    """Number of features."""
+
+    architecture: str = "topk"
+    """"topk", "batchtopk", "jumprelu" or "standard"."""
+
+    k: int | None = 32
+    """Features of a vector, for "topk"; on average over a batch, for "batchtopk"."""
+
+    sparsity: float = 0.0
+    """Weight of the sparsity term of "jumprelu" (active features) and "standard" (L1)."""
+
+    seed: int = 0
+    """Of the initial weights."""
+
+    rate: float | None = None
+    """Learning rate of Adam; None takes 2e-4 / sqrt(d_sae / 2^14) (Gao et al. 2024, figure 3)."""
+
+    aux_coefficient: float = 1 / 32
+    """Weight of the auxiliary loss ("topk", "batchtopk"); 0 switches it off."""
+
+    k_aux: int | None = None
+    """Dead features in the auxiliary loss; None takes d_in / 2."""
+
+    dead_after: int = 500_000
+    """Vectors seen since a feature last fired, after which it counts as dead."""
+
+    bandwidth: float = 0.1
+    """Of the kernel that gives thresholds a gradient ("jumprelu"), for vectors of mean squared norm d_in."""
+
+    prefixes: tuple[int, ...] = ()
+    """Matryoshka (Bussmann et al. 2025): the first so many features alone must reconstruct, too."""
+
+    autocast: bool = False
+    """Compute products in bfloat16. Weights, gradients and Adam stay in float32."""
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ("topk", "batchtopk", "jumprelu", "standard"):
+            raise unknown("architecture", self.architecture, ("topk", "batchtopk", "jumprelu", "standard"))
+        check_whole(self.d_sae, "d_sae", 1)
+        check_whole(self.dead_after, "dead_after", 1)
+        check_positive(self.bandwidth, "bandwidth")
+        if self.selects and check_whole(self.k, "k", 1) > self.d_sae:
+            raise InterpError(f"k={self.k} of {self.d_sae} features: k must be at most d_sae.")
+        if not self.selects:
+            check_positive(self.sparsity, f"sparsity, for {self.architecture!r},")
+        if any(not 0 < size < self.d_sae for size in self.prefixes):
+            raise InterpError(f"prefixes must lie between 0 and d_sae = {self.d_sae}, not {self.prefixes}.")
+
+    @property
+    def selects(self) -> bool:
+        """Whether a fixed number of features is selected."""
+        return self.architecture in ("topk", "batchtopk")
+
+    @property
+    def learning_rate(self) -> float:
+        """``rate``, or its default."""
+        return 2e-4 / math.sqrt(self.d_sae / 2**14) if self.rate is None else self.rate
+
+
+class Step(NamedTuple):
+    """What one batch showed."""
+
+    fvu: float
+    """Fraction of the batch's variance left unexplained."""
+    l0: float
+    """Mean number of active features."""
+    dead: float
+    """Share of features that are dead."""
+
+
+class Learner:
+    """A dictionary, its optimiser state, and when each feature last fired.
+
+    Parameters
+    ----------
+    config : Config
+    mean : torch.Tensor
+        [d_in], of the scaled vectors: the decoder bias to start from.
+    device : torch.device or str
+    sparse : bool, optional
+        Use the kernels; None uses them where they apply (TopK and BatchTopK without prefixes, on a CPU).
+    """
+
+    def __init__(self, config: Config, mean: torch.Tensor, device="cpu", sparse: bool | None = None) -> None:
+        applies = config.selects and not config.prefixes and torch.device(device).type == "cpu"
+        self.config, self.sparse, self.steps = config, applies if sparse is None else sparse, 0
+        jump = config.architecture == "jumprelu"
+        architecture = {"batchtopk": "standard"}.get(config.architecture, config.architecture)
+        self.dictionary = Dictionary(len(mean), config.d_sae, architecture, config.k)
+        draw = torch.Generator().manual_seed(config.seed)
+        with torch.no_grad():
+            rows = normalize(torch.randn(config.d_sae, len(mean), generator=draw))
+            self.dictionary.encoder.copy_(rows)  # encoder and decoder start alike (Gao et al. 2024)
+            self.dictionary.decoder.copy_(rows)
+            self.dictionary.decoder_bias.copy_(mean)
+            if jump:  # learnt as its logarithm, so that it stays positive
+                self.dictionary.threshold.fill_(math.log(config.bandwidth))
+        self.dictionary.to(device)
+        self.parameters = dict(self.dictionary.named_parameters())
+        self.means = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
+        self.squares = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
+        self.fired = torch.zeros(config.d_sae, dtype=torch.int64, device=device)  # vectors seen at that time
+        self.seen = 0
+        self.batch_threshold = 0.0  # of BatchTopK: running mean of the least value that was selected
+
+    # --- steps ---
+
+    @torch.no_grad()
+    def step(self, x: torch.Tensor, rate_factor: float = 1.0) -> Step:
+        """Learn from a batch of scaled vectors, [row, d_in]."""
+        self.steps += 1
+        self.seen += len(x)
+        rate = self.config.learning_rate * rate_factor
+        squared_error, fires = (self._sparse_step if self.sparse else self._dense_step)(x, rate)
+        self.fired[fires] = self.seen
+        variance = float((x - x.mean(0)).square().sum())
+        return Step(squared_error / variance, len(fires) / len(x), float(self.dead.float().mean()))
+
+    @property
+    def dead(self) -> torch.Tensor:
+        """[d_sae], which features have not fired for ``dead_after`` vectors."""
+        return self.seen - self.fired > self.config.dead_after
+
+    def _sparse_step(self, x: torch.Tensor, rate: float) -> tuple[float, torch.Tensor]:
+        from . import sparse
+
+        p = {name: value.detach().numpy() for name, value in self.parameters.items()}
+        factor, n_features = np.float32(2 / len(x)), self.config.d_sae
+        centred, target = (x - self.dictionary.decoder_bias).numpy(), x.contiguous().numpy()
+        start, feature, value = self._select(torch.from_numpy(centred))
+        error, slope = np.empty_like(target), np.empty_like(value)
+        sparse.shared(
+            sparse.decode, len(x), start, feature, value, p["decoder"], p["decoder_bias"], target, factor,
+            error, slope,
+        )  # fmt: skip
+        to_bias = np.bincount(feature, slope, n_features).astype(np.float32)
+        # The decoder bias is added at the end, and subtracted from what the encoder reads.
+        to_centre = factor * error.sum(0) - to_bias @ p["encoder"]
+
+        where, extra = np.full(n_features, -1, np.int32), np.zeros((2, 0, x.shape[1]), np.float32)
+        dead = self.dead.nonzero().flatten()
+        if self.config.aux_coefficient and len(dead):
+            gradients = self._auxiliary_gradients(x, torch.from_numpy(error), dead)
+            extra, where[dead.numpy()] = gradients[:2], np.arange(len(dead))
+            to_bias[dead.numpy()] += gradients[2]
+            to_centre += gradients[3]
+
+        sparse.shared(
+            sparse.update, n_features,
+            sparse.by_feature(start, feature, n_features), value, slope, error, centred, factor,
+            (where, *extra), p["encoder"], p["decoder"],
+            tuple(m[name].numpy() for name in ("encoder", "decoder") for m in (self.means, self.squares)),
+            sparse.adam_constants(self.steps, rate, BETAS, EPSILON), True,
+        )  # fmt: skip
+        self._adam("encoder_bias", torch.from_numpy(to_bias), rate)
+        self._adam("decoder_bias", torch.from_numpy(to_centre), rate)
+        return float(np.vdot(error, error)), torch.from_numpy(feature[value > 0]).long()
+
+    def _select(self, centred: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The (row, feature) pairs that are kept: ``start`` [row + 1], ``feature``, ``value`` [pair]."""
+        from . import sparse
+
+        d, n_rows, n_features, k = self.dictionary, len(centred), self.config.d_sae, self.config.k
+        kind = torch.bfloat16 if self.config.autocast else torch.float32
+        encoder = d.encoder.detach().to(kind).T
+        whole = self.config.architecture == "batchtopk"  # it compares the numbers of all rows
+        n_slice = n_rows if whole else max(1, sparse.SLICE_BYTES // (4 * n_features))
+        buffer = torch.empty(min(n_slice, n_rows), n_features)
+        feature, value = np.empty((n_rows, k), np.int64), np.empty((n_rows, k), np.float32)
+        for first in range(0, n_rows, n_slice):
+            rows = slice(first, min(first + n_slice, n_rows))
+            pre = buffer[: rows.stop - first]
+            if self.config.autocast:
+                pre = (centred[rows].to(kind) @ encoder).float().add_(d.encoder_bias)
+            else:
+                torch.addmm(d.encoder_bias, centred[rows], encoder, out=pre)
+            if not whole:
+                sparse.top_k(pre.numpy(), k, feature[rows], value[rows])
+        if not whole:
+            start = np.arange(0, n_rows * k + 1, k)
+            return start, feature.ravel().astype(np.int32), np.maximum(value, 0).ravel()
+        feature, value = feature.reshape(1, -1), value.reshape(1, -1)
+        sparse.top_k(pre.numpy().reshape(1, -1), n_rows * k, feature, value)
+        order = feature[0].argsort()
+        row, feature = np.divmod(feature[0, order], n_features)
+        start = np.searchsorted(row, np.arange(n_rows + 1))
+        value = np.maximum(value[0, order], 0)
+        self._track_threshold(value)
+        return start, feature.astype(np.int32), value
+
+    def _dense_step(self, x: torch.Tensor, rate: float) -> tuple[float, torch.Tensor]:
+        config, d = self.config, self.dictionary
+        with torch.enable_grad():
+            with self._precision(x):
+                pre = d.preactivations(x).float()
+                features = self._activate(pre)
+                error = d.decode(features).float() - x
+                loss = error.square().sum(-1).mean()
+                for size in config.prefixes:
+                    part = features[:, :size] @ d.decoder[:size] + d.decoder_bias
+                    loss = loss + (part.float() - x).square().sum(-1).mean()
+            if config.architecture == "standard":
+                loss = loss + config.sparsity * (features * d.decoder.norm(dim=1)).sum(-1).mean()
+            if config.architecture == "jumprelu":
+                active = Above.apply(pre, d.threshold.exp(), config.bandwidth)
+                loss = loss + config.sparsity * active.sum(-1).mean()
+            gradients = torch.autograd.grad(loss, list(self.parameters.values()))
+        gradients = dict(zip(self.parameters, gradients, strict=True))
+        dead = self.dead.nonzero().flatten()
+        if config.selects and config.aux_coefficient and len(dead):
+            extra = self._auxiliary_gradients(x, error.detach(), dead)
+            for name, rows in zip(("encoder", "decoder", "encoder_bias"), extra, strict=False):
+                gradients[name][dead] += torch.as_tensor(rows, device=x.device)
+            gradients["decoder_bias"] += torch.as_tensor(extra[3], device=x.device)
+        if self.unit_norm:
+            parallel = (gradients["decoder"] * d.decoder).sum(1, keepdim=True)
+            gradients["decoder"] -= parallel * d.decoder
+        for name, gradient in gradients.items():
+            self._adam(name, gradient, rate)
+        if self.unit_norm:
+            d.decoder.copy_(normalize(d.decoder))
+        return float(error.square().sum()), features.nonzero()[:, 1]
+
+    # --- parts of the loss ---
+
+    @property
+    def unit_norm(self) -> bool:
+        """Whether decoder rows are kept at norm 1; the L1 term of "standard" needs no such constraint."""
+        return self.config.architecture != "standard"
+
+    def _activate(self, pre: torch.Tensor) -> torch.Tensor:
+        if self.config.architecture == "topk":
+            return keep_top(pre, self.config.k)
+        if self.config.architecture == "batchtopk":
+            kept = keep_top(pre.flatten(), self.config.k * len(pre)).view_as(pre)
+            self._track_threshold(kept.detach()[kept > 0].cpu().numpy())
+            return kept
+        if self.config.architecture == "jumprelu":
+            return Jump.apply(pre, self.dictionary.threshold.exp(), self.config.bandwidth)
+        return pre.relu()
+
+    def _track_threshold(self, selected: np.ndarray) -> None:
+        """Running mean over some 100 batches of the least positive value that was selected."""
+        least = float(selected[selected > 0].min(initial=np.inf))
+        if least < np.inf:
+            self.batch_threshold += (least - self.batch_threshold) * max(1 / self.steps, 0.01)
+
+    def _auxiliary_gradients(self, x: torch.Tensor, error: torch.Tensor, dead: torch.Tensor) -> list:
+        """Gradients of the auxiliary loss, for ``dead``: encoder, decoder, encoder bias; and decoder bias."""
+        names = ("encoder", "decoder", "encoder_bias")
+        rows = [self.parameters[name].detach()[dead].requires_grad_() for name in names]
+        centre = self.dictionary.decoder_bias.detach().clone().requires_grad_()
+        encoder, decoder, bias = rows
+        k_aux = self.config.k_aux or max(1, x.shape[1] // 2)
+        with torch.enable_grad(), self._precision(x):
+            features = keep_top(linear(x - centre, encoder, bias).float(), min(k_aux, len(dead)))
+            missing = (features @ decoder).float() + error  # e^ - e, and no decoder bias: e has it taken off
+            loss = self.config.aux_coefficient * missing.square().sum(-1).mean()
+            gradients = torch.autograd.grad(loss, [*rows, centre])
+        return [g.numpy() if self.sparse else g for g in gradients]
+
+    def _precision(self, x: torch.Tensor):
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.autocast)
+
+    # --- optimiser, state ---
+
+    def _adam(self, name: str, gradient: torch.Tensor, rate: float) -> None:
+        mean, square = self.means[name], self.squares[name]
+        mean.lerp_(gradient, 1 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        root = square.div(1 - BETAS[1] ** self.steps).sqrt_().add_(EPSILON)
+        self.parameters[name].addcdiv_(mean, root, value=-rate / (1 - BETAS[0] ** self.steps))
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+        """All that the next step depends on: tensors, numbers."""
+        tensors = {"fired": self.fired}
+        for kind, of in (("weight", self.parameters), ("mean", self.means), ("square", self.squares)):
+            tensors |= {f"{kind}.{name}": tensor.detach() for name, tensor in of.items()}
+        return tensors, {"steps": self.steps, "seen": self.seen, "batch_threshold": self.batch_threshold}
+
+    @torch.no_grad()
+    def restore(self, tensors: dict[str, torch.Tensor], numbers: dict[str, float]) -> None:
+        """Take over what :meth:`state` gave."""
+        mine, _ = self.state()
+        for name, tensor in mine.items():
+            tensor.copy_(tensors[name])
+        for name, number in numbers.items():
+            setattr(self, name, number)
+
+    @torch.no_grad()
+    def finished(self, scale: float) -> Dictionary:
+        """The dictionary for vectors as they came, before they were multiplied by ``scale``."""
+        mine, jump = self.dictionary, self.config.architecture in ("batchtopk", "jumprelu")
+        done = Dictionary(mine.d_in, mine.d_sae, "jumprelu" if jump else mine.architecture, mine.k)
+        for name in ("encoder", "decoder", "encoder_bias", "decoder_bias"):
+            getattr(done, name).copy_(self.parameters[name])
+        if self.config.architecture == "batchtopk":
+            done.threshold.fill_(self.batch_threshold)
+        elif jump:
+            done.threshold.copy_(mine.threshold.exp())
+        done.fold_scale(scale)
+        return done.requires_grad_(False)
+
+
+# --- straight-through gradients of JumpReLU ---
+
+
+def _near(pre: torch.Tensor, threshold: torch.Tensor, bandwidth: float) -> torch.Tensor:
+    """A rectangle of area 1 around the threshold."""
+    return ((pre - threshold).abs() < bandwidth / 2) / bandwidth
+
+
+class Jump(torch.autograd.Function):
+    """pre where pre > threshold, else 0."""
+
+    @staticmethod
+    def forward(ctx, pre, threshold, bandwidth):
+        ctx.save_for_backward(pre, threshold)
+        ctx.bandwidth = bandwidth
+        return pre * (pre > threshold)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        pre, threshold = ctx.saved_tensors
+        to_threshold = -threshold * _near(pre, threshold, ctx.bandwidth) * gradient
+        return gradient * (pre > threshold), to_threshold.sum(0), None
+
+
+class Above(torch.autograd.Function):
+    """1 where pre > threshold, else 0; only the threshold gets a gradient."""
+
+    @staticmethod
+    def forward(ctx, pre, threshold, bandwidth):
+        ctx.save_for_backward(pre, threshold)
+        ctx.bandwidth = bandwidth
+        return (pre > threshold).to(pre.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        pre, threshold = ctx.saved_tensors
+        return None, (-_near(pre, threshold, ctx.bandwidth) * gradient).sum(0), None
