@@ -6,8 +6,8 @@ since neighbours in a clip are so alike that a batch of them is one vector many 
 makes a stream of a tensor.
 
 Vectors are scaled, while they are learnt from, so that their deviations from the mean have a mean squared
-norm of d_in: learning rate and sparsity mean the same for every model and layer.  The scale is estimated from the
-first batches and folded into the weights at the end.
+norm of d_in: learning rate and sparsity mean the same for every model and layer.  The scale is estimated from
+the first batches and folded into the weights at the end.
 """
 
 from __future__ import annotations
