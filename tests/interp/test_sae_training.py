@@ -81,9 +81,9 @@ def test_planted_features_are_found(config):
     if config.prefixes:  # its first features must serve alone, so they are not those that were planted
         assert quality.fvu < 0.35
         return
-    assert got.mcc > 0.9 and got.f1 > 0.7
-    assert quality.fvu < 0.2
-    assert 1.5 < quality.l0 < 6
+    assert got.mcc > 0.97 and got.f1 > 0.6  # L1 shrinks and fires too often, hence not higher
+    assert quality.fvu < 0.35
+    assert 2 < quality.l0 < 7
 
 
 def test_batchtopk_is_saved_as_jumprelu_with_one_threshold():
