@@ -4,7 +4,8 @@ By hand, from the root: ``.venv/bin/python tests/report/kill_builds.py [--kills 
 
 It builds a small study of four phases over and over, in editions that differ in one parameter, so that every
 edition runs all phases anew.  Each build is killed at a moment drawn from the time that a whole build takes,
-pages included; the victim is the builder, or one of its descendants.  The next build continues from what is
+pages included; the victim is drawn from the kinds of process that run then: the builder, an executor
+(``report.execute``, one for each notebook), a kernel, or Jupyter Book.  The next build continues from what is
 there.  After each kill:
 
 lost      finished runs that are gone or not as they were
@@ -47,6 +48,13 @@ from report.profile import Profile  # noqa: E402
 from report.project import Project, file_digest, write_atomic  # noqa: E402
 from report.runs import damaged, finished_runs  # noqa: E402
 
+# What the command lines of a build's processes hold.  A stand-in is executor and kernel in one.
+SIGNS = {
+    "executor": "-m report.execute",
+    "stand-in": "stand_in.py",
+    "kernel": "ipykernel_launcher",
+    "jupyter-book": "jupyter_book.cli",
+}
 TOKEN = re.compile(r"token ([0-9a-f]{16})")
 
 
@@ -149,8 +157,15 @@ def runs_of(project: Project) -> list[tuple[str, int]]:
 
 
 def victim_of(builder: psutil.Process, draw: random.Random) -> tuple[str, psutil.Process]:
-    below = builder.children(recursive=True)
-    return ("child", draw.choice(below)) if below and draw.random() < 0.3 else ("builder", builder)
+    """A process of the build: first its kind is drawn, so that the one builder is not hit most times."""
+    kinds = {"builder": [builder]}
+    for process in builder.children(recursive=True):
+        words = _words(process)
+        kind = next((kind for kind, sign in SIGNS.items() if sign in words), None)
+        if kind:
+            kinds.setdefault(kind, []).append(process)
+    kind = draw.choice(sorted(kinds))
+    return kind, draw.choice(kinds[kind])
 
 
 def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]:
