@@ -68,8 +68,6 @@ class Attempt:
         self.folder = self.runs / f".attempt-{os.getpid()}"
         self.before = present_before(project, setting.profile, notebook, upstream)
         self.started, self._clock = time.time(), time.monotonic()
-        for left_over in self.runs.glob(".attempt-*"):  # we hold the build's lock: its process is gone
-            shutil.rmtree(left_over, ignore_errors=True)
         self.folder.mkdir(parents=True)
         # Room for the reason when the disk is full.
         self._reserve = self.folder / "reserve"
@@ -272,6 +270,18 @@ class Attempt:
             }
             for path in paths
         }
+
+
+def clear_left_overs(project: Project) -> None:
+    """Remove what killed builds have left: their attempts, and the sockets of their kernels.
+
+    For a builder that holds the build's lock, so that whoever began these attempts is gone.
+    """
+    for attempt in project.runs.glob("*/.attempt-*"):
+        job = attempt / "job.json"
+        if job.is_file():
+            shutil.rmtree(read_json(job)["sockets"], ignore_errors=True)
+        shutil.rmtree(attempt, ignore_errors=True)
 
 
 def check_artefacts(upstream: dict[str, State]) -> None:

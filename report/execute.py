@@ -59,6 +59,8 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
                 for path in ("input_path", "output_path"):  # of this machine: readers have no use for them
                     nb_man.nb.metadata.papermill.pop(path, None)
                 write_atomic(Path(job["output"]), nbformat.writes(nb_man.nb) + "\n")
+                # Else papermill, which saves twice a minute, does so at every message: at each step of a bar.
+                nb_man.last_save_time = nb_man.now()
 
             nb_man.cell_start, nb_man.save = cell_start, save
             return super().execute_managed_notebook(nb_man, kernel_name, **options)

@@ -6,9 +6,8 @@ import os
 import time
 from pathlib import Path
 
-import psutil
-
-from .attempt import Attempt, Setting, check_artefacts
+from .attempt import Attempt, Setting, check_artefacts, clear_left_overs
+from .memory import available_memory
 from .notebook import Notebook
 from .plan import plan
 from .profile import Profile
@@ -38,6 +37,7 @@ def run_profile(project: Project, profile: Profile, jobs: int | None = None) -> 
         refused.
     """
     waiting = {notebook.phase: notebook for notebook in plan(project, profile)}
+    clear_left_overs(project)
     build = _Build(project, profile, waiting, jobs)
     try:
         while waiting or build.running:
@@ -68,7 +68,7 @@ class _Build:
         self.settled: dict[str, State] = {}
         self._before: dict[str, State] = {}  # what is known of a phase when its turn comes
         self._setting: Setting | None = None
-        self._memory = psutil.virtual_memory().available
+        self._memory = available_memory()
         last = {phase: _last(project, profile, phase) for phase in notebooks}
         self._needs = {
             phase: run["peak_memory_bytes"] if run else UNKNOWN_MEMORY for phase, run in last.items()

@@ -102,6 +102,17 @@ def test_nothing_runs_twice_and_prose_runs_nothing(study):
     assert ran(study) == []
 
 
+def test_what_killed_builds_have_left_goes_when_the_next_one_begins(study, tmp_path):
+    sockets, attempt = tmp_path / "sockets", study.runs / "0-alone" / ".attempt-7"
+    sockets.mkdir()
+    attempt.mkdir()
+    (sockets / "kernel.json-ipc-1").write_text("")
+    (attempt / "job.json").write_text(json.dumps({"sockets": str(sockets)}))
+    (study.runs / "1-first" / ".attempt-8").mkdir()
+    build(study)
+    assert not sockets.exists() and not list(study.runs.glob("*/.attempt-*"))
+
+
 def test_a_change_reruns_the_phase_and_those_that_read_from_it(study):
     ran(study)
     kept = look(study)["2-middle"]
