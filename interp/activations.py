@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Self
 import torch
 from tqdm import tqdm
 
-from .errors import InterpError, check_list, check_whole, unknown
+from .errors import InterpError, check_whole, unknown
 from .generation import Generation, sample_tokens
 from .hooks import Pass, running
 from .sites import Site, expand_sites
 
 if TYPE_CHECKING:
+    from .corpora import Corpus
     from .model import Model
+    from .store import Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class Activations(Mapping):
 @torch.no_grad()
 def capture(
     model: Model,
-    clips: Generation | Sequence[str | Path],
+    clips: Generation | Corpus | Sequence[str | Path],
     layers: Sequence[int] | None = None,
     sites: Sequence[str] = ("resid",),
     rows: str = "cond",
@@ -87,16 +89,19 @@ def capture(
     steps: str = "clean",
     seconds: float | None = None,
     batch_size: int | None = None,
-    progress: bool = False,
-) -> Activations:
-    """Capture activations of clips at the sites asked for.
+    progress: bool | None = None,
+    to: str | Path | Store | None = None,
+    dtype: str = "float16",
+    worker: tuple[int, int] = (0, 1),
+) -> Activations | Store:
+    """Capture activations of clips at the sites asked for, into memory or into a store on disk.
 
     Parameters
     ----------
     model : Model
         From ``interp.load``.
-    clips : Generation or list of paths
-        A generation, or audio files, which are encoded and heard with the null prompt.
+    clips : Generation, Corpus or list of paths
+        A generation; or a corpus or audio files, which are encoded and heard with the null prompt.
     layers : list of int, optional
         Blocks for the kinds in ``sites``; None means all.
     sites : list of str
@@ -111,15 +116,29 @@ def capture(
     steps : str
         "clean", or "all": also the first and last few, which hold special tokens.
     seconds : float, optional
-        For audio files: how much of each to take.
+        For a corpus or audio files: how much of each clip to take.
     batch_size : int, optional
-        Clips in a teacher-forced pass; None takes that of the generation.
+        Clips in a teacher-forced pass; None takes that of the generation, and 8 for a corpus.
+    progress : bool, optional
+        Show a progress bar; by default when there is a store to fill.
+    to : str, path or Store, optional
+        Write into the store at this path, batch by batch. Clips that it holds already are not computed again:
+        a capture that was killed goes on where it stopped, and on the same machine ends with the same bytes.
+    dtype : str
+        Precision in the store, "float16" or "float32".
+    worker : (int, int)
+        Which of how many workers this is; each fills a share of the store's batches.
+
+    Returns
+    -------
+    Activations, or the Store if one was given.
 
     Raises
     ------
     InterpError
         For an unknown site, layer or rows; clips longer than one window of the model; a streaming capture of
-        clips that cannot be drawn again, or come out differently; activations that are not finite.
+        clips that cannot be drawn again, or come out differently; activations that are not finite; a store
+        that was made of other clips, another model or other settings, or cannot be written.
     """
     if rows not in ("cond", "null", "both"):
         raise unknown("rows", rows, ("cond", "null", "both"))
@@ -127,19 +146,24 @@ def capture(
         raise unknown("steps", steps, ("clean", "all"))
     chosen = expand_sites(model, sites, layers)
     batch_size = None if batch_size is None else check_whole(batch_size, "batch_size", 1)
+    if to is not None:
+        if streaming:
+            raise InterpError("A store is filled by teacher-forced passes; leave out streaming=True or to=.")
+        from .filling import fill
+
+        settings = {"rows": rows, "steps": steps, "seconds": seconds}
+        return fill(model, clips, to, chosen, settings, batch_size, dtype, worker, progress is not False)
+    progress = bool(progress)
     if not isinstance(clips, Generation):
         from .audio import encode
 
-        clips = encode(model, check_list(clips, "audio files"), seconds)
-    n_steps = clips.tokens.shape[-1] + max(model.delays)
-    _check_fits(model, clips)
-    keep = slice(max(model.delays) + 1, clips.tokens.shape[-1] + 1) if steps == "clean" else slice(0, n_steps)
+        clips = encode(model, clips, seconds, batch_size=batch_size or 8, keep_audio=False)
+    n_steps, keep, times = kept_steps(model, clips, steps)
     recorder = Recorder(model, chosen, rows, n_steps, keep, store_on_cpu)
     if streaming:
         _replay(model, clips, recorder, progress)
     else:
         _teacher_force(model, clips, recorder, batch_size or clips.batch_size, progress)
-    times = torch.arange(n_steps, dtype=torch.float64)[keep] / model.frame_rate
     return Activations(recorder.result(), times, list(clips.prompts), rows, model.name)
 
 
@@ -209,6 +233,14 @@ class Recorder:
         return whole
 
 
+def kept_steps(model: Model, clips: Generation, steps: str) -> tuple[int, slice, torch.Tensor]:
+    """Number of steps, which of them to keep, and the seconds of those."""
+    _check_fits(model, clips)
+    n_steps = clips.tokens.shape[-1] + max(model.delays)
+    keep = slice(max(model.delays) + 1, clips.tokens.shape[-1] + 1) if steps == "clean" else slice(0, n_steps)
+    return n_steps, keep, torch.arange(n_steps, dtype=torch.float64)[keep] / model.frame_rate
+
+
 def _check_fits(model: Model, clips: Generation) -> None:
     frames, longest = clips.tokens.shape[-1], int(model.max_seconds * model.frame_rate)
     if clips.tokens.shape[1] != model.n_codebooks or int(clips.tokens.max()) > model.special_token:
@@ -240,20 +272,26 @@ def _replay(model: Model, clips: Generation, recorder: Recorder, progress: bool)
         )
 
 
+def batches_of(text_steps: list[int], batch_size: int) -> list[list[int]]:
+    """Indices of the clips that share a pass: those whose text was padded alike can."""
+    by_length: dict[int, list[int]] = {}
+    for clip, length in enumerate(text_steps):
+        by_length.setdefault(length, []).append(clip)
+    return [
+        members[i : i + batch_size]
+        for members in by_length.values()
+        for i in range(0, len(members), batch_size)
+    ]
+
+
 def _teacher_force(
     model: Model, clips: Generation, recorder: Recorder, batch_size: int, progress: bool
 ) -> None:
     """One pass per batch over the finished tokens."""
-    by_length: dict[int, list[int]] = {}  # clips whose text was padded alike can share a pass
-    for clip, length in enumerate(clips.text_steps):
-        by_length.setdefault(length, []).append(clip)
-    batches = [
-        (length, members[i : i + batch_size])
-        for length, members in by_length.items()
-        for i in range(0, len(members), batch_size)
-    ]
+    batches = batches_of(clips.text_steps, batch_size)
     with recorder:
-        for length, members in tqdm(batches, desc="capture", disable=not progress, leave=False):
+        for members in tqdm(batches, desc="capture", disable=not progress, leave=False):
+            length = clips.text_steps[members[0]]
             sequence = interleave(model, clips.tokens[members].to(model.device))
             prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
             layout = Pass(len(members), (recorder.groups,))

@@ -1,4 +1,4 @@
-"""Audio files in, tokens out."""
+"""Audio in, tokens out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .errors import InterpError, check_list, check_positive
 from .generation import Generation, check_prompts, text_length
 
 if TYPE_CHECKING:
+    from .corpora import Clip, Corpus
     from .model import Model
 
 
-def read_waveform(path: str | Path, sample_rate: int, channels: int = 1) -> torch.Tensor:
-    """Read one file as [channel, sample] float32 at ``sample_rate`` (Hz), level unchanged.
+def read_file(path: str | Path) -> tuple[torch.Tensor, int]:
+    """Read one file as [channel, sample] float32, with its sample rate (Hz).
 
     Raises
     ------
@@ -24,7 +25,6 @@ def read_waveform(path: str | Path, sample_rate: int, channels: int = 1) -> torc
         If the file is missing, not audio (WAV, FLAC, OGG, MP3, AIFF), empty, or holds NaN or infinity.
     """
     import soundfile
-    from audiocraft.data.audio_utils import convert_audio
 
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -35,43 +35,56 @@ def read_waveform(path: str | Path, sample_rate: int, channels: int = 1) -> torc
         raise InterpError(f"Audio file {path} is empty.")
     if not torch.isfinite(waveform).all():
         raise InterpError(f"Audio file {path} has samples that are not finite numbers.")
+    return waveform, rate
+
+
+def convert(waveform: torch.Tensor, rate: int, sample_rate: int, channels: int = 1) -> torch.Tensor:
+    """Bring [channel, sample] at ``rate`` to ``channels`` at ``sample_rate`` (Hz), level unchanged."""
+    from audiocraft.data.audio_utils import convert_audio
+
     if waveform.shape[0] not in (1, channels):
         waveform = waveform.mean(0, keepdim=True)
     return convert_audio(waveform, rate, sample_rate, channels)
 
 
 def read_waveforms(
-    paths: Sequence[str | Path], sample_rate: int, channels: int = 1, seconds: float | None = None
+    clips: Sequence[str | Path | Clip], sample_rate: int, channels: int = 1, seconds: float | None = None
 ) -> torch.Tensor:
-    """Read files as one tensor [clip, channel, sample].
+    """Read files, or clips of a corpus, as one tensor [clip, channel, sample].
 
     Parameters
     ----------
     seconds : float, optional
-        Keep this much from the start of each file. None demands files of equal length.
+        Keep this much from the start of each. None demands equal lengths.
 
     Raises
     ------
     InterpError
-        As :func:`read_waveform`, and if a file is shorter than ``seconds`` or the lengths differ.
+        As :func:`read_file`, and if a clip is shorter than ``seconds`` or the lengths differ.
     """
-    paths = check_list(paths, "audio files")
-    waveforms = [read_waveform(path, sample_rate, channels) for path in paths]
+    from .corpora import Clip, from_files
+
+    clips = check_list(clips, "audio files")
+    clips = [clip if isinstance(clip, Clip) else from_files([clip])[0] for clip in clips]
+    waveforms = [clip.waveform(sample_rate, channels) for clip in clips]
     if seconds is not None:
         check_positive(seconds, "seconds")
         wanted = round(seconds * sample_rate)
-        for path, waveform in zip(paths, waveforms, strict=True):
+        for clip, waveform in zip(clips, waveforms, strict=True):
             if waveform.shape[-1] < wanted:
                 have = waveform.shape[-1] / sample_rate
-                raise InterpError(f"{path} has {have:.2f} s, less than the {seconds:g} s asked for.")
+                raise InterpError(f"{clip.id} has {have:.2f} s, less than the {seconds:g} s asked for.")
         waveforms = [waveform[:, :wanted] for waveform in waveforms]
-    lengths = sorted({waveform.shape[-1] for waveform in waveforms})
-    if len(lengths) > 1:
-        shortest, longest = lengths[0] / sample_rate, lengths[-1] / sample_rate
-        raise InterpError(
-            f"The files last from {shortest:.2f} to {longest:.2f} s; give seconds={shortest:.2f} or less."
-        )
+    _check_same_length([waveform.shape[-1] / sample_rate for waveform in waveforms])
     return torch.stack(waveforms)
+
+
+def _check_same_length(seconds: list[float]) -> None:
+    if min(seconds) < max(seconds):
+        raise InterpError(
+            f"The files last from {min(seconds):.2f} to {max(seconds):.2f} s; "
+            f"give seconds={min(seconds):.2f} or less."
+        )
 
 
 @torch.no_grad()
@@ -90,33 +103,46 @@ def encode_waveforms(model: Model, waveforms: torch.Tensor, batch_size: int = 8)
 
 def encode(
     model: Model,
-    files: Sequence[str | Path],
+    clips: Corpus | Sequence[str | Path],
     seconds: float | None = None,
     prompts: list[str | None] | None = None,
     batch_size: int = 8,
+    keep_audio: bool = True,
 ) -> Generation:
-    """Turn audio files into what ``model.generate`` would have given, ready for :func:`interp.capture`.
+    """Turn audio into what ``model.generate`` would have given, ready for :func:`interp.capture`.
 
     Parameters
     ----------
+    clips : Corpus, or list of paths
+        A corpus, or audio files.
     seconds : float, optional
-        Keep this much from the start of each file; None demands files of equal length.
+        Keep this much from the start of each clip; None demands equal lengths.
     prompts : list of (str or None), optional
-        Text to go with each file when the model listens to it; None is the null prompt for all.
+        Text to go with each clip when the model listens to it; None is the null prompt for all.
+    keep_audio : bool
+        False keeps the tokens alone, which take far less room.
 
     Returns
     -------
     Generation
-        ``audio`` is the files' own waveform, ``seed`` and guidance have no meaning (0 and 1).
+        ``audio`` is the clips' own waveform, ``seed`` and guidance have no meaning (0 and 1).
     """
-    waveforms = read_waveforms(files, model.sample_rate, model.channels, seconds)
-    prompts = [None] * len(waveforms) if prompts is None else check_prompts(prompts)
-    if len(prompts) != len(waveforms):
-        raise InterpError(f"{len(prompts)} prompts for {len(waveforms)} audio files; give one per file.")
-    tokens = encode_waveforms(model, waveforms, batch_size)
+    clips = check_list(clips, "audio files")
+    prompts = [None] * len(clips) if prompts is None else check_prompts(prompts)
+    if len(prompts) != len(clips):
+        raise InterpError(f"{len(prompts)} prompts for {len(clips)} audio files; give one per file.")
+    tokens, audio, lengths = [], [], []
+    for first in range(0, len(clips), batch_size):
+        batch = clips[first : first + batch_size]
+        waveforms = read_waveforms(batch, model.sample_rate, model.channels, seconds)
+        tokens.append(encode_waveforms(model, waveforms, batch_size))
+        audio.append(waveforms if keep_audio else waveforms[..., :0])
+        lengths.append(waveforms.shape[-1] / model.sample_rate)
+        _check_same_length(lengths)
+    tokens = torch.cat(tokens)
     return Generation(
         tokens=tokens,
-        audio=waveforms,
+        audio=torch.cat(audio),
         prompts=prompts,
         seconds=tokens.shape[-1] / model.frame_rate,
         seed=0,
