@@ -223,6 +223,7 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
                 "stray": len(stray(project, after)),
             }
         )
+        tqdm.write(", ".join(f"{name} {value}" for name, value in rows[-1].items()), file=sys.stderr)
     shown.close()
     before, began = kept(project), len(runs_of(project))
     last = start()
