@@ -1,9 +1,10 @@
-"""What a notebook leaves: numbers, figures and sounds, each under a name.
+"""What a notebook leaves: numbers, figures, tables and sounds, each under a name.
 
-A notebook calls :func:`number`, :func:`figure`, :func:`audio` and :func:`~interp.claims.claim`.  Each of them
-shows the thing in the notebook and writes it into the run's folder at once::
+A notebook calls :func:`number`, :func:`figure`, :func:`~interp.tables.table`, :func:`audio` and
+:func:`~interp.claims.claim`.  Each of them shows the thing in the notebook and writes it into the run's folder
+at once::
 
-    results.json      every number, figure, audio item and claim, by name
+    results.json      every number, figure, table, audio item and claim, by name
     figures/*.png     one file a figure
     audio/*           two files a sound, named after the hash of its content: the sound and its outline
     sources.json      which source files the run had loaded (written by :func:`finish`)
@@ -33,10 +34,11 @@ from typing import Any
 from . import sounds
 from .claims import Measure, claim  # noqa: F401  part of this module's interface
 from .errors import InterpError
+from .tables import table  # noqa: F401  likewise
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_DIR = "INTERP_RUN_DIR"
-KINDS = ("numbers", "figures", "audio")
+KINDS = ("numbers", "figures", "tables", "audio")
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
 _written: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
@@ -65,6 +67,14 @@ class Sound:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         return {"text/html": _player(self, self.listen)}, {"interp": {"sounds": [self.name]}}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "sound_map":  # only when used: its drawing is then part of the run's key, and takes a second
+        from .maps import sound_map
+
+        return sound_map
+    raise AttributeError(f"module 'interp.results' has no attribute {name!r}")
 
 
 def run_dir() -> Path:
@@ -130,7 +140,9 @@ def number(
     return plain
 
 
-def figure(name: str, fig: Any, *, caption: str, alt: str | None = None, dpi: int = 144) -> Path:
+def figure(
+    name: str, fig: Any, *, caption: str, alt: str | None = None, dpi: int = 144, show: bool = True
+) -> Path:
     """Save a matplotlib figure as PNG, show it, and close it.
 
     Parameters
@@ -140,6 +152,7 @@ def figure(name: str, fig: Any, *, caption: str, alt: str | None = None, dpi: in
     alt : the same for someone who cannot see it, plain text; by default ``fig.alt``, which the functions of
         :mod:`interp.plots` set.
     dpi : dots per inch of the file.
+    show : False to record it only.
 
     Raises
     ------
@@ -158,7 +171,9 @@ def figure(name: str, fig: Any, *, caption: str, alt: str | None = None, dpi: in
     import matplotlib.pyplot as plt
 
     plt.close(fig)
-    _show({"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}, {"figure": name})
+    if show:
+        picture = base64.b64encode(buffer.getvalue()).decode()
+        _show({"image/png": picture, "text/plain": alt}, {"figure": name})
     return path
 
 

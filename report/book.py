@@ -13,7 +13,7 @@ from .key import LOCKS
 from .project import Project, ReportError, digest, file_digest, write_atomic
 
 PACKAGE = Path(__file__).resolve().parent
-EXTENSION = PACKAGE / "sound.py"  # the only code of ours that Sphinx runs
+EXTENSIONS = (PACKAGE / "sound.py", PACKAGE / "soundmap.py")  # the only code of ours that Sphinx runs
 
 
 def build_book(project: Project, staged: Path) -> bool:
@@ -30,7 +30,7 @@ def build_book(project: Project, staged: Path) -> bool:
         If Sphinx warns of anything.  The book that was there before stays as it was.
     """
     stamp = project.build / "book" / "sources"
-    others = [EXTENSION, *(project.root / name for name in LOCKS)]
+    others = [*EXTENSIONS, *(project.root / name for name in LOCKS)]
     wanted = digest([tree_digest(staged), *(file_digest(path) for path in others)])
     built = (project.html / "index.html").is_file() and stamp.is_file() and stamp.read_text() == wanted
     if built:

@@ -1,4 +1,4 @@
-"""Open every page of the built book in a real browser that has no network, and play a sound on each.
+"""Open every page of the built book in a real browser that has no network, and play sounds on each.
 
 Chromium is driven through its DevTools protocol.  Pages are opened as files and over HTTP on this machine,
 since readers do either and browsers treat the two differently.
@@ -45,20 +45,31 @@ FLAGS = (
 )
 PATIENCE_S = 30
 
-# Lets late scripts settle, then plays the page's first sound for a moment; says how far it came, or why not.
+# Lets late scripts settle, then plays for a moment the page's first sound and a point of every sound map;
+# says how far each came, or why not.
 PLAY = """(async () => {
   await window.MathJax?.startup?.promise;
   await new Promise(done => setTimeout(done, 200));
-  const player = document.querySelector("audio");
-  if (!player) return null;
-  try {
-    await player.play();
-    const end = performance.now() + 5000;
-    while (player.currentTime < 0.1 && !player.ended && performance.now() < end)
-      await new Promise(done => setTimeout(done, 20));
-    player.pause();
-    return player.currentTime > 0 ? player.currentTime : "it started and stood still";
-  } catch (error) { return String(error); }
+  async function far(player, start) {
+    try {
+      await start();
+      const end = performance.now() + 5000;
+      while (player.currentTime < 0.1 && !player.ended && !player.error && performance.now() < end)
+        await new Promise(done => setTimeout(done, 20));
+      player.pause();
+      return player.error?.message || player.currentTime || "it started and stood still";
+    } catch (error) { return String(error); }
+  }
+  const played = {}, first = document.querySelector("audio[src]");
+  if (first) played["its first sound"] = await far(first, () => first.play());
+  for (const map of document.querySelectorAll(".soundmap")) {
+    const point = map.querySelector(".point"), live = point?.getClientRects().length;
+    played[`the map ${map.id}`] = live
+      ? await far(map.querySelector("audio"), () => point.dispatchEvent(new MouseEvent("click", {
+          bubbles: true, cancelable: true })))
+      : "its picture shows instead";
+  }
+  return played;
 })()"""
 
 
@@ -94,10 +105,11 @@ def check_in_browser(html: Path) -> tuple[dict[str, int], list[str]]:
                 visit = browser.visit(base + page, base)
                 counts["pages opened"] += 1
                 counts["requests blocked"] += len(visit.strangers)
-                counts["sounds played"] += isinstance(visit.played, int | float)
+                mute = {what: far for what, far in visit.played.items() if isinstance(far, str)}
+                counts["sounds played"] += len(visit.played) - len(mute)
                 found = [f"asks for {url}" for url in visit.strangers]
                 found += [f"console: {line}" for line in visit.errors]
-                found += [f"its first sound does not play: {visit.played}"] * isinstance(visit.played, str)
+                found += [f"{what} does not play: {why}" for what, why in mute.items()]
                 scheme = base.partition(":")[0]
                 problems += [f"{page} ({scheme}): {line}" for line in found]
     return counts, problems
@@ -112,7 +124,7 @@ class Visit:
         self.strangers: list[str] = []
         self.errors: list[str] = []
         self.waiting: set[str] = set()  # requests under way
-        self.played: float | str | None = None
+        self.played: dict[str, float | str] = {}  # seconds, or why not
 
     def note(self, event: str, data: dict[str, Any]) -> None:
         if event == "Page.loadEventFired":
@@ -147,7 +159,7 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def visit(self, url: str, home: str) -> Visit:
-        """Open a page, wait until it is quiet, play its first sound."""
+        """Open a page, wait until it is quiet, play its first sound and its maps."""
         self.now = visit = Visit(home)
         self.call("Page.navigate", url=url)
         end = time.monotonic() + PATIENCE_S
@@ -160,7 +172,7 @@ class Browser:
             visit.errors.append(f"the page was not loaded after {PATIENCE_S} s")
             return visit
         answer = self.call("Runtime.evaluate", expression=PLAY, awaitPromise=True, returnByValue=True)
-        visit.played = answer["result"].get("value")
+        visit.played = answer["result"]["value"]
         return visit
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:

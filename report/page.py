@@ -67,20 +67,33 @@ def _tags(cell: Any) -> list[str]:
 
 
 def _as_directive(output: Any, phase: str, results: dict[str, Any]) -> Any:
-    """A figure or sounds of ``interp.results`` as the book shows them, from files; others unchanged."""
+    """A figure, table or sounds of ``interp.results`` as the book shows them; others unchanged."""
     shown = output.get("metadata", {}).get("interp", {})
     if "figure" in shown:
         figure = results["figures"][shown["figure"]]
         lines = [
-            f"```{{figure}} /_static/runs/{phase}/{figure['file']}",
+            f"```{{{'soundmap' if 'map' in figure else 'figure'}}} /_static/runs/{phase}/{figure['file']}",
             f":name: fig-{phase}-{shown['figure']}",
             f":alt: {json.dumps(figure['alt'], ensure_ascii=False)}",  # quoted, whatever is in it
             "",
             figure["caption"],
             "```",
         ]
+    elif "table" in shown:
+        table = results["tables"][shown["table"]]
+        rule = ["---"] * len(table["heads"])
+        lines = [f"```{{table}} {table['caption']}", f":name: tab-{phase}-{shown['table']}", ""]
+        lines += [
+            "| " + " | ".join(map(_plain, row)) + " |" for row in (table["heads"], rule, *table["rows"])
+        ]
+        lines += ["```"]
     elif "sounds" in shown:
         lines = [f"```{{sounds}} {phase}", *shown["sounds"], "```"]
     else:
         return output
     return nbformat.v4.new_output("display_data", {"text/markdown": "\n".join(lines)})
+
+
+def _plain(cell: str) -> str:
+    """A cell's text with nothing in it that Markdown would take for its own; a rule stays."""
+    return cell if cell == "---" else re.sub(r"([\\`*_\[\]<>|$~])", r"\\\1", " ".join(cell.split()))

@@ -1,0 +1,34 @@
+"""A Sphinx directive for a figure whose points play: ``{figure}``, with the map that lies beside its picture.
+
+A run leaves a sound map as a picture and a piece of HTML of the same name (``interp/maps.py``).  The figure
+has both, with one number and caption; the script ``soundmap.js`` shows the map in place of the picture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.directives.patches import Figure
+from sphinx.util.docutils import SphinxDirective
+
+
+class SoundMap(Figure, SphinxDirective):
+    """``{soundmap} /_static/runs/PHASE/figures/NAME.png`` with the options and content of ``{figure}``."""
+
+    def run(self) -> list[nodes.Node]:
+        beside = (Path(self.env.srcdir) / self.arguments[0].lstrip("/")).with_suffix(".html")
+        if not beside.is_file():
+            raise self.error(f"There is no map beside {self.arguments[0]}.")
+        static = "../" * self.env.docname.count("/") + "_static/"
+        content = beside.read_text(encoding="utf-8").replace('href="audio/', f'href="{static}audio/')
+        (figure,) = super().run()
+        figure["classes"].append("soundmap")
+        figure.insert(1, nodes.raw("", content, format="html"))  # after the picture
+        return [figure]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("soundmap", SoundMap)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
