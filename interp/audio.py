@@ -40,6 +40,9 @@ def read_file(path: str | Path) -> tuple[torch.Tensor, int]:
 
 def convert(waveform: torch.Tensor, rate: int, sample_rate: int, channels: int = 1) -> torch.Tensor:
     """Bring [channel, sample] at ``rate`` to ``channels`` at ``sample_rate`` (Hz), level unchanged."""
+    from . import compat
+
+    compat.prepare()
     from audiocraft.data.audio_utils import convert_audio
 
     if waveform.shape[0] not in (1, channels):
