@@ -1,8 +1,8 @@
 """What a notebook leaves: numbers, figures, tables and sounds, each under a name.
 
 A notebook calls :func:`number`, :func:`figure`, :func:`~interp.tables.table`, :func:`audio` and
-:func:`~interp.claims.claim`.  Each of them shows the thing in the notebook and writes it into the run's folder
-at once::
+:func:`~interp.claims.claim`.  Each of them shows the thing in the notebook and writes it into the run's
+folder at once::
 
     results.json      every number, figure, table, audio item and claim, by name
     figures/*.png     one file a figure

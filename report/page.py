@@ -81,12 +81,10 @@ def _as_directive(output: Any, phase: str, results: dict[str, Any]) -> Any:
         ]
     elif "table" in shown:
         table = results["tables"][shown["table"]]
-        rule = ["---"] * len(table["heads"])
+        rows = [[_plain(cell) for cell in row] for row in (table["heads"], *table["rows"])]
+        rows.insert(1, ["---"] * len(rows[0]))
         lines = [f"```{{table}} {table['caption']}", f":name: tab-{phase}-{shown['table']}", ""]
-        lines += [
-            "| " + " | ".join(map(_plain, row)) + " |" for row in (table["heads"], rule, *table["rows"])
-        ]
-        lines += ["```"]
+        lines += ["| " + " | ".join(row) + " |" for row in rows] + ["```"]
     elif "sounds" in shown:
         lines = [f"```{{sounds}} {phase}", *shown["sounds"], "```"]
     else:
@@ -95,5 +93,5 @@ def _as_directive(output: Any, phase: str, results: dict[str, Any]) -> Any:
 
 
 def _plain(cell: str) -> str:
-    """A cell's text with nothing in it that Markdown would take for its own; a rule stays."""
-    return cell if cell == "---" else re.sub(r"([\\`*_\[\]<>|$~])", r"\\\1", " ".join(cell.split()))
+    """A cell's text, with nothing in it that Markdown would take for its own."""
+    return re.sub(r"([\\`*_\[\]<>|$~])", r"\\\1", " ".join(cell.split()))

@@ -7,6 +7,7 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -50,6 +51,9 @@ def test_number(run):
         (lambda: results.audio("x", np.zeros(8), 8, caption="c", listen=""), "no word on what to listen for"),
         (lambda: results.figure("x", None, caption=" ", alt="a"), "has no caption"),
         (lambda: results.figure("x", None, caption="c", alt=""), "has no alternative text"),
+        (lambda: results.table("x", pd.DataFrame({"a": [1]}), caption=" "), "has no caption"),
+        (lambda: results.table("x", pd.DataFrame({"a": []}), caption="c"), "is empty"),
+        (lambda: results.table("x", pd.DataFrame({("a", "b"): [1]}), caption="c"), "several levels"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(run, call, sentence):
@@ -57,6 +61,16 @@ def test_bad_input_is_refused_in_one_sentence(run, call, sentence):
         call()
     assert "\n" not in str(refused.value)
     assert not (run / "results.json").exists()
+
+
+def test_a_table_is_recorded_as_it_reads(run):
+    frame = pd.DataFrame({"n": [1, 20], "share": [2 / 3, 1.0], "of": ["a", "[1, 2]"]}, index=["x", "y"])
+    results.table("t", frame.rename_axis("site"), caption="What\n  is so.")
+    assert written(run)["tables"]["t"] == {
+        "caption": "What is so.",
+        "heads": ["site", "n", "share", "of"],
+        "rows": [["x", "1", "0.6667", "a"], ["y", "20", "1", "[1, 2]"]],
+    }
 
 
 def test_a_name_is_used_for_one_kind_only(run):

@@ -23,9 +23,11 @@ CELLS = [
     "results.number('level', np.float64(wave.std()), n=3, interval=(0.05, 0.25));",
     "fig, ax = plt.subplots()\nax.plot(wave[:99])\n"
     "results.figure('wave', fig, caption='Noise, **not** music.', alt='A jagged line');",
+    "import pandas as pd\n\n"
+    "results.table('counts', pd.DataFrame({'n': [3], 'of': ['[a|b] *c*']}, ['x_1']), caption='Of *all*.')",
     "results.audio('noise', wave, 8000, caption='Noise <b>&</b> more', listen='hiss, <i>no</i> pitch');",
 ]
-OUTPUTS = {"numbers": ["level"], "figures": ["wave"], "audio": ["noise"]}
+OUTPUTS = {"numbers": ["level"], "figures": ["wave"], "tables": ["counts"], "audio": ["noise"]}
 
 
 def make_project(root: Path, extra: tuple[str, ...] = (), **declared) -> Project:

@@ -88,7 +88,7 @@ def book(tmp_path_factory):
     (root / "book" / "references.bib").write_text("")
     (root / "book" / "index.md").write_text(
         f"# Book\n\nLevel {{glue:text}}`phases/{PHASE}.ipynb::level:.1f`, $x^2$, "
-        f"{{numref}}`fig-{PHASE}-wave`, {{numref}}`sound-{PHASE}-noise`.\n\n"
+        f"{{numref}}`fig-{PHASE}-wave`, {{numref}}`tab-{PHASE}-counts`, {{numref}}`sound-{PHASE}-noise`.\n\n"
         f"```{{sounds}} {PHASE}\nnoise\n```\n"
     )
     (source,) = ELSEWHERE
@@ -174,6 +174,17 @@ def test_book_of_a_run(book):
     soup = BeautifulSoup(page, "html.parser")
     for permalink in soup.select(".headerlink"):
         permalink.decompose()
+    (table,) = soup.select("table")
+    assert table["id"] == f"tab-{PHASE}-counts" and table.caption.em.get_text() == "all"
+    assert table.caption.get_text(" ", strip=True) == "Table 1 Of all ."
+    assert [cell.get_text(strip=True) for cell in table.select("th, td")] == [
+        "",
+        "n",
+        "of",
+        "x_1",
+        "3",
+        "[a|b] *c*",
+    ]
     (figure,) = soup.select("figure.sound")
     assert figure["id"] == f"sound-{PHASE}-noise"
     assert figure.figcaption.get_text(" ", strip=True) == (
@@ -199,7 +210,7 @@ def test_book_of_a_run(book):
 def test_other_pages_quote_the_run(book):
     project, _, _ = book
     index = BeautifulSoup((project.html / "index.html").read_text(), "html.parser").article
-    assert "Level 0.1" in index.get_text() and "Fig. 1, Sound 1." in index.get_text()
+    assert "Level 0.1" in index.get_text() and "Fig. 1, Table 1, Sound 1." in index.get_text()
     assert index.find(id=f"sound-{PHASE}-noise") is None, "a sound has its number on its own page"
     assert index.select_one("figure.sound figcaption a")["href"] == f"phases/{PHASE}.html#sound-{PHASE}-noise"
     assert index.audio["src"].startswith("_static/audio/")
