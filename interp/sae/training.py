@@ -1,9 +1,9 @@
 """Train dictionaries on a stream of activations: several at once, resumable at any moment.
 
-``batches(start)`` is the stream: a function that gives an iterator over float32 tensors [row, d_in], which
-begins with batch number ``start`` of a sequence that is always the same.  Rows must be mixed across clips,
-since neighbours in a clip are so alike that a batch of them is one vector many times.  :func:`in_memory`
-makes a stream of a tensor.
+``batches(start)`` is the stream: a function that gives an iterator over float32 tensors or arrays
+[row, d_in], beginning with batch number ``start`` of a sequence that is always the same.  Rows must be mixed
+across clips, since neighbours in a clip are so alike that a batch of them is one vector many times.
+:func:`in_memory` makes a stream of a tensor; ``lambda start: store.batches(..., start=start)`` of a store.
 
 Vectors are scaled, while they are learnt from, so that their deviations from the mean have a mean squared
 norm of d_in: learning rate and sparsity mean the same for every model and layer.  The scale is estimated from
@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -28,7 +29,7 @@ from ..errors import InterpError, check_list, check_whole
 from .dictionary import Dictionary
 from .learner import Config, Learner
 
-Batches = Callable[[int], Iterator[torch.Tensor]]
+Batches = Callable[[int], Iterator[torch.Tensor | np.ndarray]]
 
 CHECKPOINT = "checkpoint.safetensors"
 SCALE_BATCHES = 8
@@ -141,6 +142,7 @@ def _checked(batches: Batches, start: int, d_in: int | None = None) -> Iterator[
     """The stream from batch ``start``, each batch looked at before anything learns from it."""
     number = start
     for number, x in enumerate(batches(start), start):
+        x = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
         if not isinstance(x, torch.Tensor) or x.ndim != 2 or x.dtype != torch.float32 or not len(x):
             got = f"{x.dtype} {list(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
             raise InterpError(f"Batch {number} is {got}; batches must be float32 [row, d_in].")
