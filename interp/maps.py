@@ -23,7 +23,8 @@ from .errors import InterpError, check_list
 from .plots import COLOURS, MARKERS, _as_numpy, _figure
 
 DPI = 100  # dots of the layout are pixels of the SVG at its natural size
-MARKER_PT, TARGET_PX = 6.5, 24  # size of a marker; diameter of what answers to a click
+MARKER_PT = 7  # size of a marker
+TARGET_PX = 28  # diameter of what answers to a click; 24 and more where a page shows the map smaller
 HINT = "Click a point to hear its clip. Keyboard: arrows move, Enter plays, Escape stops."
 LETTERS = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C"}
 
@@ -140,7 +141,7 @@ def _fragment(figure: Figure, xy: np.ndarray, sounds: Sequence[Any], groups: Seq
     def mark(label: str) -> str:
         colour, marker = styles[label]
         colour = "currentColor" if colour == "#000000" else colour  # black is not seen on a dark page
-        return f'<path class="mark" fill="{colour}" d="{_outline(marker)}"/>'
+        return f'<path class="dot" fill="{colour}" d="{_outline(marker)}"/>'
 
     styles, box = _styles(groups), ax.bbox
     left, right, top, bottom = box.x0, box.x1, height - box.y1, height - box.y0
@@ -171,12 +172,12 @@ def _fragment(figure: Figure, xy: np.ndarray, sounds: Sequence[Any], groups: Seq
             f'<title>{said}</title><circle class="target" r="{TARGET_PX // 2}"/>{mark(group)}</a>'
         )
     return (
-        f'<div class="map"><svg viewBox="0 0 {width} {height}" role="group" '
+        f'<div class="map"><div class="plot"><svg viewBox="0 0 {width} {height}" role="group" '
         f'aria-label="{html.escape(figure.alt)}">\n'
         f'<g class="axes" aria-hidden="true"><path d="{"".join(lines)}"/>{"".join(words)}</g>\n'
         + "\n".join(dots)
-        + '\n</svg><div class="player"><audio controls preload="none" aria-label="Clip of the chosen point">'
-        f'</audio><p role="status">{HINT}</p></div></div>\n'
+        + '\n</svg></div><div class="player"><audio controls preload="none" '
+        f'aria-label="Clip of the chosen point"></audio><p role="status">{HINT}</p></div></div>\n'
     )
 
 

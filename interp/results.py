@@ -5,7 +5,7 @@ A notebook calls :func:`number`, :func:`figure`, :func:`~interp.tables.table`, :
 folder at once::
 
     results.json      every number, figure, table, audio item and claim, by name
-    figures/*.png     one file a figure
+    figures/*         one PNG a figure; beside that of a sound map the same as HTML (:mod:`interp.maps`)
     audio/*           two files a sound, named after the hash of its content: the sound and its outline
     sources.json      which source files the run had loaded (written by :func:`finish`)
 

@@ -83,7 +83,7 @@
 
   window.addEventListener("click", (event) => {
     const map = mapOf(event.target);
-    if (!map || !event.target.closest("svg")) return;
+    if (!map || !event.target.closest(".plot")) return;
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return; // a link like others
     const nearest = event.detail > 0 && clicked(map, event.clientX, event.clientY); // 0: no pointer did it
     const point = nearest || event.target.closest(".point");

@@ -55,7 +55,7 @@ def test_a_map_is_a_figure_with_its_data_and_a_drawing_with_a_link_to_every_clip
     assert points[1]["aria-label"] == 'sad & <slow>: Clip "1" <b>' == points[1].title.get_text()
     assert soup.svg["aria-label"] == 'Three "points"'
     assert [point["tabindex"] for point in points] == ["0", "-1", "-1"], "a map is one tab stop"
-    assert all(float(point.circle["r"]) >= 12 for point in points), "targets are 24 pixels wide"
+    assert all(float(point.circle["r"]) >= 12 for point in points), "targets are 24 pixels or wider"
     assert soup.audio["preload"] == "none" and not soup.audio.has_attr("src"), "nothing is fetched yet"
     assert not soup.find("b"), "text is text, not markup"
     assert {"UMAP 1", "UMAP 2", "calm", "sad & <slow>"} <= {text.get_text() for text in soup.select("text")}
