@@ -59,11 +59,16 @@ class ByLayer:
 
 
 def pooled_by_layer(
-    model: Model, clips: Generation, layers: Sequence[int] | None = None, progress: bool = True
+    model: Model,
+    clips: Generation,
+    layers: Sequence[int] | None = None,
+    progress: bool = True,
+    rows: str = "both",
 ) -> dict[str, np.ndarray]:
     """Mean activation of each clip in the residual stream: label of the layer to [2, clip, width].
 
     First comes each clip as heard with its prompt, then as heard with the null prompt, without its words.
+    With ``rows="null"`` (or "cond") it is [clip, width], of clips without their words (or with them).
     Batches are those of the generation, one at a time: only means are kept, so that large models fit.
 
     Parameters
@@ -79,9 +84,9 @@ def pooled_by_layer(
     parts: list[dict[str, np.ndarray]] = []
     for start in tqdm(starts, desc=f"{model.name} listens", disable=not progress, leave=False):
         batch = clips[start : start + clips.batch_size]
-        acts = capture(model, batch, layers=layers, sites=("resid.pre", "resid"), rows="both")
+        acts = capture(model, batch, layers=layers, sites=("resid.pre", "resid"), rows=rows)
         parts.append({site: acts.pooled(site).numpy() for site in acts})
-    whole = {site: np.concatenate([part[site] for part in parts], axis=1) for site in parts[0]}
+    whole = {site: np.concatenate([part[site] for part in parts], axis=-2) for site in parts[0]}
     return {site.removeprefix("resid.").replace("pre", "in"): x for site, x in whole.items()}
 
 

@@ -163,12 +163,12 @@ class Model:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of all weights (language model, text encoder, codec), with their names and shapes."""
-        digest = hashlib.sha256()
-        for part in (self.lm, self.text_encoder.t5, self.codec):
-            for key, value in sorted(part.state_dict().items()):
-                digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
-                digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return _sha256(self.lm, self.text_encoder.t5, self.codec)
+
+    @cached_property
+    def codec_hash(self) -> str:
+        """The same of the codec alone: models that share it hear the same tokens."""
+        return _sha256(self.codec)
 
     def generate(self, prompts: list[str | None], seconds: float = 8, seed: int = 0, **options) -> Generation:
         """Generate one clip per prompt; see :func:`interp.generation.generate` for all options."""
@@ -179,3 +179,12 @@ class Model:
     def __repr__(self) -> str:
         size = f"{self.n_layers} layers, d_model {self.d_model}, {self.n_parameters:,} parameters"
         return f"Model({self.name}: {size})"
+
+
+def _sha256(*parts: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for key, value in sorted(part.state_dict().items()):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
