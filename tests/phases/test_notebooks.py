@@ -64,10 +64,12 @@ def test_quoted_numbers_are_declared(phase):
 
 
 @each_phase
-def test_every_figure_is_spoken_of(phase):
+def test_every_figure_and_table_is_spoken_of(phase):
     notebook = Notebook.read(PROJECT, phase)
     prose = "\n".join(cell.source for cell in notebook.node.cells if cell.cell_type == "markdown")
-    shown = {f"fig-{phase}-{name}" for name in notebook.declared["outputs"]["figures"]}
+    outputs = notebook.declared["outputs"]
+    shown = {f"fig-{phase}-{name}" for name in outputs["figures"]}
+    shown |= {f"tab-{phase}-{name}" for name in outputs.get("tables", [])}
     assert shown <= set(re.findall(r"\{numref\}`([^`]+)`", prose))
 
 
@@ -92,7 +94,12 @@ def test_emotion_words_are_etudes():
     """Étude knows the words of Phase 0, and the last two of each emotion never stood beside a cue word."""
     from etude import words
 
-    emotions = Notebook.read(PROJECT, "0-foundation").defaults()["emotions"]
+    defaults = Notebook.read(PROJECT, "0-foundation").defaults()
+    emotions = defaults["emotions"]
     for quadrant, emotion in enumerate(("happy", "angry", "sad", "calm"), start=1):
         assert set(emotions[emotion]) <= set(words.EMOTIONS[quadrant])
         assert [word in words.UNPAIRED for word in emotions[emotion]] == [False] * 4 + [True] * 2
+    assert {k: tuple(v) for k, v in defaults["claim_words"].items()} == {
+        "happy": words.EMOTIONS[1],
+        "sad": words.EMOTIONS[3],
+    }
