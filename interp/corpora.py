@@ -80,8 +80,10 @@ class Samples:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the samples."""
-        return hashlib.sha256(self.waveform.contiguous().numpy().tobytes()).hexdigest()
+        """SHA-256 of samples and rate."""
+        digest = hashlib.sha256(f"{self.sample_rate} {tuple(self.waveform.shape)}".encode())
+        digest.update(self.waveform.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Write activations into a store, so that a writer killed at any moment loses nothing but its last batch."""
+"""Write activations into a store, so that a writer killed at any moment loses nothing but its last clip."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Writer(Store):
     def finish(self) -> None:
         """If every clip is complete, remove what killed writers left half written."""
         if self.has(range(len(self))):
-            beside = self.path.parent.glob(f"{self.path.name}.*.partial")
+            beside = self.path.parent.glob(f"{self.path.name}.{'[0-9a-f]' * 32}.partial")
             for stray in [*self.path.rglob("*.partial"), *beside]:
                 if stray.is_dir():
                     shutil.rmtree(stray)

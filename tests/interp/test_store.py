@@ -125,11 +125,14 @@ def test_leftovers_go_only_when_all_is_there(tmp_path):
     store.write([0], values([0]))
     stray = tmp_path / "store" / "resid.0" / "c.1.0.0.abc.partial"  # another worker may be writing it
     stray.write_bytes(b"half")
+    (tmp_path / f"store.{'0f' * 16}.partial").mkdir()  # killed before it was a store
+    (tmp_path / f"store.b.{'0f' * 16}.partial").mkdir()  # of the store beside this one
     store.finish()
     assert stray.exists()
     store.write([1], values([1]))
     store.finish()
     assert not stray.exists()
+    assert sorted(os.listdir(tmp_path)) == ["store", f"store.b.{'0f' * 16}.partial"]
 
 
 # --- damage ---
