@@ -342,3 +342,38 @@ def cues_by_condition(
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     return figure
+
+
+def rates(found: Sequence[Any], alt: str) -> Figure:
+    """Measured rates with their intervals, a panel for each kind, nominal rate dashed.
+
+    Parameters
+    ----------
+    found : list of interp.validate.Rate
+    """
+    kinds = list(dict.fromkeys(rate.kind for rate in found))
+    counts = sorted({rate.clusters for rate in found})
+    names = {kind: list(dict.fromkeys(r.name for r in found if r.kind == kind)) for kind in kinds}
+    figure, axes = _figure(
+        alt,
+        len(kinds),
+        size=(7, 1.2 * len(kinds) + 0.42 * sum(map(len, names.values()))),
+        height_ratios=[len(names[kind]) + 1 for kind in kinds],
+    )
+    for ax, kind in zip(axes[:, 0], kinds, strict=True):
+        for i, count in enumerate(counts):
+            shown = [rate for rate in found if rate.kind == kind and rate.clusters == count]
+            y = [names[kind].index(r.name) + 0.24 * (i - (len(counts) - 1) / 2) for r in shown]
+            middle = np.array([rate.rate for rate in shown])
+            spread = [middle - [rate.low for rate in shown], [rate.high for rate in shown] - middle]
+            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4, "capsize": 2}
+            ax.errorbar(middle, y, xerr=np.maximum(spread, 0), linestyle="none", label=str(count), **style)
+            for rate in shown:
+                ax.axvline(rate.nominal, color="k", linewidth=0.6, linestyle="--")
+        ax.set_yticks(range(len(names[kind])), names[kind], fontsize=9)
+        ax.set_ylim(len(names[kind]) - 0.5, -0.5)
+        ax.set_title(kind, fontsize=10)
+    axes[-1, 0].set_xlabel("share of data sets, 95 % interval")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="clusters", loc="outside right upper", frameon=False, fontsize=9)
+    return figure
