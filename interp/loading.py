@@ -151,7 +151,10 @@ def _from_directory(folder: Path, device: str) -> MusicGen:
 
     missing = [file for file in CHECKPOINT if not (folder / file).is_file()]
     if missing:
-        raise InterpError(f"{folder} is no audiocraft checkpoint: {' and '.join(missing)} missing.")
+        raise InterpError(
+            f"{folder} is no audiocraft checkpoint: {' and '.join(missing)} missing; registered models are "
+            f"loaded by name ({', '.join(plugins()) or 'none here'})."
+        )
     try:
         name, width = _local_text_encoder(folder)
         if name not in T5Conditioner.MODELS_DIMS:  # audiocraft takes a T5 on disk only if it is registered
@@ -173,10 +176,20 @@ def _local_text_encoder(folder: Path) -> tuple[str, int]:
     import torch
     from audiocraft.modules.conditioners import T5Conditioner
     from omegaconf import OmegaConf
+    from omegaconf.errors import UnsupportedInterpolationType
 
     # mmap: only the configuration is read here, not gigabytes of weights
     package = torch.load(folder / CHECKPOINT[0], map_location="cpu", weights_only=True, mmap=True)
-    name = OmegaConf.create(package["xp.cfg"]).conditioners.description.t5.name
+    settings = OmegaConf.create(package["xp.cfg"])
+    try:
+        name = settings.conditioners.description.t5.name
+    except UnsupportedInterpolationType as error:
+        asked = OmegaConf.to_container(settings)["conditioners"]["description"]["t5"]["name"]
+        raise InterpError(
+            f"{folder} asks for the text encoder {asked}, which only the plug-in it was made for can find: "
+            f"load it by its registered name ({', '.join(plugins()) or 'none here'}), or write the name or "
+            "folder of a T5 into its xp.cfg."
+        ) from error
     if name in T5Conditioner.MODELS_DIMS:
         return name, T5Conditioner.MODELS_DIMS[name]
     config = Path(name) / "config.json"
