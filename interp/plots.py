@@ -368,8 +368,8 @@ def rates(found: Sequence[Any], alt: str) -> Figure:
             spread = [middle - [rate.low for rate in shown], [rate.high for rate in shown] - middle]
             style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4, "capsize": 2}
             ax.errorbar(middle, y, xerr=np.maximum(spread, 0), linestyle="none", label=str(count), **style)
-            for rate in shown:
-                ax.axvline(rate.nominal, color="k", linewidth=0.6, linestyle="--")
+        nominal = next(rate.nominal for rate in found if rate.kind == kind)
+        ax.axvline(nominal, color="k", linewidth=0.6, linestyle="--")
         ax.set_yticks(range(len(names[kind])), names[kind], fontsize=9)
         ax.set_ylim(len(names[kind]) - 0.5, -0.5)
         ax.set_title(kind, fontsize=10)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import interp
-from interp import plots, stats
+from interp import plots, stats, validate
 
 
 def words(figure):
@@ -121,3 +121,16 @@ def test_cues_by_condition_leaves_out_what_was_not_measured():
     bar = figure.axes[0].containers[0].lines[2][0].get_segments()[0]
     assert tuple(bar[:, 1]) == pytest.approx((-22, -19))
     assert drawn(figure) > 5_000
+
+
+def test_rates_have_a_panel_for_each_kind_and_their_promise_in_it():
+    kinds = {"false positives at 5 %": 0.05, "coverage of 95 % intervals": 0.95}
+    found = [
+        validate.Rate(name, kind, nominal, nominal, nominal - 0.01, nominal + 0.01, 0.5, count, 100)
+        for kind, nominal in kinds.items()
+        for name in ("one", "two")
+        for count in (8, 24)
+    ]
+    figure = plots.rates(found, alt="Rates.")
+    assert [ax.get_title() for ax in figure.axes] == list(kinds)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["one", "two"]
