@@ -10,7 +10,7 @@ PY := .venv/bin/python
 LOCKS := requirements.lock requirements-nodeps.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lab etude evaluate validate bench doctor lint lock clean
+.PHONY: help setup report test lab etude evaluate validate bench bench-sae doctor lint lock clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ doctor: setup  ## check this machine: device, memory, versions, a real forward p
 bench: setup  ## measure what generation, capture and a report with nothing to do cost here
 	@$(PY) -m interp.bench $(ARGS)
 	@$(PY) -m report bench --profile "$(PROFILE)"
+
+bench-sae: setup  ## train sparse autoencoders here and in three other libraries, side by side
+	@$(PY) tests/peers/sae_bench.py $(ARGS)
 
 validate: setup  ## measure on made-up data whether tests and intervals keep their promises
 	@$(PY) -m interp.validate $(ARGS)

@@ -1,0 +1,209 @@
+"""``make bench-sae``: training a TopK dictionary here and in three libraries, side by side.
+
+Same vectors in the same order, same width, k, batch, learning rate and number of steps for all.  Each runs in
+its own environment (made on demand under ``build/bench-sae``, pinned) and its own process; they take turns,
+and ratios are taken within a turn, so that other load on the machine falls on all alike.  A size that is done
+is kept in ``build/bench-sae/results`` and not run again, unless with ``--fresh``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from interp.errors import InterpError
+from interp.sae.metrics import Reconstruction, recovery
+from interp.sae.toy import Planted
+
+FOLDER = Path("build/bench-sae")
+WORKER = Path(__file__).with_name("sae_worker.py")
+PINS = {
+    "saelens": ["sae-lens==6.54.12"],
+    "dictionary_learning": ["dictionary-learning==0.1.0"],
+    "sparsify": ["eai-sparsify==1.3.3"],
+}
+CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify"]
+
+
+def environment(name: str) -> Path:
+    """The interpreter of a contestant, its environment made if it is not there."""
+    if name == "interp":
+        return Path(sys.executable)
+    peer = name.split("-")[0]
+    folder, ready = FOLDER / peer, FOLDER / peer / ".ready"
+    if not ready.exists():
+        print(f"Making the environment of {peer} in {folder} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pins = [f"torch=={torch.__version__.partition('+')[0]}", *PINS[peer]]
+        subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", *pins], check=True)
+        ready.write_text("\n".join(pins))
+    return folder / "bin" / "python"
+
+
+def data(d_in: int, d_sae: int) -> tuple[Path, Path, Path, torch.Tensor]:
+    """Planted vectors of mean squared norm d_in: a pool, held-out ones, their codes, and the features."""
+    toy = Planted(d_in, min(d_sae // 4, 2048), active=24, correlation=0.2, noise=0.02)
+    paths = [FOLDER / "data" / f"{d_in}x{d_sae}-{part}.npy" for part in ("pool", "held", "codes")]
+    if not paths[-1].exists():
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        held, codes = toy.sample(1024, seed=0)
+        scale = (d_in / held.var(0).sum()) ** 0.5
+        size = 2**24 // d_in  # 64 MiB
+        pool = [scale * toy.sample(1024, seed=i)[0] for i in range(1, size // 1024 + 1)]
+        for path, array in zip(paths, (torch.cat(pool), scale * held, codes), strict=True):
+            np.save(path, array.numpy())
+    return *paths, toy.features
+
+
+class Contestant:
+    """A worker process."""
+
+    def __init__(self, name: str, plan: dict, threads: int) -> None:
+        self.name, self.seconds = name, []
+        variables = {f"{kind}_NUM_THREADS": str(threads) for kind in ("OMP", "MKL", "NUMBA")}
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        self.log = open(FOLDER / f"{name}.log", "w")
+        self.process = subprocess.Popen(
+            [environment(name), WORKER, name, json.dumps(plan)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=os.environ | variables | {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"},
+        )
+        self.step_seconds = self._answer()["seconds"]
+
+    def ask(self, **command) -> dict:
+        print(json.dumps(command), file=self.process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise InterpError(f"{self.name} stopped; see {self.log.name}.")
+        return json.loads(line)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+def run(d_in: int, d_sae: int, options: argparse.Namespace) -> dict:
+    """All contestants at one size, in turns."""
+    pool, held, codes, planted = data(d_in, d_sae)
+    plan = dict(d_in=d_in, d_sae=d_sae, k=options.k, batch=options.batch, rate=options.rate, seed=0)
+    plan |= dict(threads=options.threads, clock=options.clock, pool=str(pool), held_out=str(held))
+    entrants: list[Contestant] = []
+    try:
+        for name in options.only:
+            entrants.append(Contestant(name, plan, options.threads))
+        slowest = max(e.step_seconds for e in entrants)
+        per_turn = max(1, min(round(options.seconds / slowest / options.turns), 100))
+        for e in entrants:
+            e.ask(do="begin", steps=per_turn * options.turns)
+        for turn in range(options.turns):
+            for e in entrants[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
+                e.seconds.append(e.ask(do="steps", n=per_turn)["seconds"])
+        rows = {}
+        for e in entrants:
+            path = FOLDER / "data" / f"{e.name}.npz"
+            reply = e.ask(do="finish", path=str(path))
+            rows[e.name] = judge(path, held, codes, planted, d_sae) | {
+                "rates": [per_turn * options.batch / s for s in e.seconds],
+                "peak": reply["peak"],
+                "peak_over_start": reply["peak"] - reply["start"],
+            }
+            path.unlink()
+    finally:
+        for e in entrants:
+            e.stop()
+    return {"steps": per_turn * options.turns, "rows": rows}
+
+
+def judge(path: Path, held: Path, codes: Path, planted: torch.Tensor, d_sae: int) -> dict:
+    """The same measures for all, on vectors that none has seen."""
+    with np.load(path) as found:
+        part = {key: torch.from_numpy(found[key]) for key in found}
+    x, codes = torch.from_numpy(np.load(held)), torch.from_numpy(np.load(codes))
+    features = torch.zeros(len(x), d_sae)
+    features[part["row"], part["column"]] = part["value"]
+    quality = Reconstruction()
+    quality.update(x, part["x_hat"], features)
+    mcc, f1 = recovery(part["decoder"], features, planted, codes)
+    return {"fvu": quality.fvu, "l0": quality.l0, "mcc": mcc, "f1": f1}
+
+
+def show(size: str, result: dict) -> None:
+    """Print the table of a size."""
+    rows, plan = result["rows"], result["settings"]
+    print(
+        f"\n{size.replace('x', ' -> ')}: TopK k {plan['k']}, batch {plan['batch']}, {result['steps']} steps, "
+        f"{plan['threads']} thread(s), {plan['clock']} clock"
+    )
+    print(
+        f"  {'':<20} {'vectors/s':>10} {'(range)':>17} {'peak MiB':>9} {'added':>7} "
+        f"{'FVU':>7} {'L0':>6} {'MCC':>6} {'F1':>6}"
+    )
+    for name, row in rows.items():
+        spread = f"({min(row['rates']):,.0f}-{max(row['rates']):,.0f})"
+        print(
+            f"  {name:<20} {statistics.median(row['rates']):>10,.0f} {spread:>17} {row['peak']:>9,.0f} "
+            f"{row['peak_over_start']:>7,.0f} {row['fvu']:>7.4f} {row['l0']:>6.2f} {row['mcc']:>6.3f} "
+            f"{row['f1']:>6.3f}"
+        )
+    peers = {n: statistics.median(r["rates"]) for n, r in rows.items() if n != "interp"}
+    if peers and "interp" in rows:
+        fastest = max(peers, key=peers.get)
+        pairs = zip(rows["interp"]["rates"], rows[fastest]["rates"], strict=True)
+        ratios = [ours / theirs for ours, theirs in pairs]
+        print(
+            f"  interp / {fastest} (the fastest): {statistics.median(ratios):.2f}x  "
+            f"(from {min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} turns)"
+        )
+
+
+def main() -> int:
+    """Command line of the bench."""
+    parser = argparse.ArgumentParser(prog="make bench-sae", description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", default=["256x2048", "1024x8192", "1024x32768"])
+    parser.add_argument("--only", nargs="+", default=CONTESTANTS, choices=CONTESTANTS)
+    parser.add_argument("--seconds", type=float, default=45, help="for the slowest contestant at each size")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--k", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", choices=["wall", "process"], default="wall")
+    parser.add_argument("--fresh", action="store_true", help="run again what is done")
+    options = parser.parse_args()
+    keys = ("only", "seconds", "turns", "batch", "k", "rate", "threads", "clock")
+    settings = {key: getattr(options, key) for key in keys}
+    try:
+        for size in options.sizes:
+            path = FOLDER / "results" / f"{size}.json"
+            result = json.loads(path.read_text()) if path.exists() and not options.fresh else {}
+            if result.get("settings") != settings:
+                d_in, _, d_sae = size.partition("x")
+                result = run(int(d_in), int(d_sae), options) | {"settings": settings}
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(".partial")
+                partial.write_text(json.dumps(result))
+                os.replace(partial, path)
+            show(size, result)
+    except (InterpError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

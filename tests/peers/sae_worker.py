@@ -1,0 +1,209 @@
+"""One contestant of ``make bench-sae``, in a process and an environment of its own.
+
+Reads one JSON command a line, answers one a line.  It imports nothing of this project but, for ``interp``,
+the dictionaries themselves.  Every library trains by its own step, with Adam at the same learning rate, which
+rises over the first 5 % of the steps and falls to 0 over the last 20 %.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[2]
+
+
+class Ours:
+    def __init__(self, plan: dict, first: torch.Tensor) -> None:
+        from interp.sae.learner import Config, Learner
+
+        config = Config(plan["d_sae"], k=plan["k"], rate=plan["rate"], seed=plan["seed"], dead_after=10**7)
+        self.learner, self.plan = Learner(config, first.mean(0)), plan
+
+    def step(self, number: int, x: torch.Tensor) -> None:
+        from interp.sae.training import _schedule
+
+        self.learner.step(x, _schedule(number, self.plan["steps"]))
+
+    def result(self, x: torch.Tensor) -> tuple:
+        done = self.learner.finished(1.0)
+        features = done.encode(x)
+        return done.decoder, features, done.decode(features)
+
+
+class SAELens:
+    sparse = False
+
+    def __init__(self, plan: dict, first: torch.Tensor) -> None:
+        from sae_lens.config import SAETrainerConfig
+        from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
+        from sae_lens.training.sae_trainer import SAETrainer
+
+        torch.manual_seed(plan["seed"])
+        self.sae = TopKTrainingSAE(
+            TopKTrainingSAEConfig(
+                d_in=plan["d_in"], d_sae=plan["d_sae"], k=plan["k"], use_sparse_activations=self.sparse
+            )
+        )
+        self.sae.b_dec.data = first.mean(0)
+        config = SAETrainerConfig(
+            total_training_samples=plan["steps"] * plan["batch"],
+            train_batch_size_samples=plan["batch"],
+            lr=plan["rate"],
+            lr_end=plan["rate"] / 10,  # needed, and not read by its constant schedule
+            lr_warm_up_steps=max(1, plan["steps"] // 20),
+            lr_decay_steps=max(1, plan["steps"] // 5),
+        )
+        self.trainer = SAETrainer(config, self.sae, data_provider=iter(()))
+
+    def step(self, number: int, x: torch.Tensor) -> None:
+        self.trainer.step(x)
+        self.trainer.n_training_steps += 1
+
+    def result(self, x: torch.Tensor) -> tuple:
+        features = self.sae.encode(x)
+        features = features.to_dense() if features.is_sparse else features
+        return self.sae.W_dec, features, self.sae.decode(features)
+
+
+class SAELensSparse(SAELens):
+    sparse = True
+
+
+class DictionaryLearning:
+    def __init__(self, plan: dict, first: torch.Tensor) -> None:
+        from dictionary_learning.trainers.top_k import TopKTrainer
+
+        self.trainer = TopKTrainer(
+            steps=plan["steps"],
+            activation_dim=plan["d_in"],
+            dict_size=plan["d_sae"],
+            k=plan["k"],
+            layer=0,
+            lm_name="toy",
+            lr=plan["rate"],
+            warmup_steps=max(1, plan["steps"] // 20),
+            decay_start=plan["steps"] - max(1, plan["steps"] // 5),
+            seed=plan["seed"],
+            device="cpu",
+        )
+
+    def step(self, number: int, x: torch.Tensor) -> None:
+        self.trainer.update(number, x)
+
+    def result(self, x: torch.Tensor) -> tuple:
+        features = self.trainer.ae.encode(x)
+        return self.trainer.ae.decoder.weight.T, features, self.trainer.ae.decode(features)
+
+
+class Sparsify:
+    """Its trainer wants a language model; this is what that does with a batch, with its Adam."""
+
+    def __init__(self, plan: dict, first: torch.Tensor) -> None:
+        from sparsify import SparseCoder, SparseCoderConfig
+
+        torch.manual_seed(plan["seed"])
+        self.sae = SparseCoder(plan["d_in"], SparseCoderConfig(num_latents=plan["d_sae"], k=plan["k"]))
+        self.sae.b_dec.data = first.mean(0)
+        self.adam = torch.optim.Adam(self.sae.parameters(), lr=plan["rate"])
+        rises, falls = 0.05 * plan["steps"], 0.2 * plan["steps"]
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.adam, lambda n: min(1, (n + 1) / max(1, rises), (plan["steps"] - n) / max(1, falls))
+        )
+
+    def step(self, number: int, x: torch.Tensor) -> None:
+        self.sae.set_decoder_norm_to_unit_norm()
+        self.sae(x).fvu.backward()
+        self.sae.remove_gradient_parallel_to_decoder_directions()
+        self.adam.step()
+        self.adam.zero_grad()
+        self.schedule.step()
+
+    def result(self, x: torch.Tensor) -> tuple:
+        values, indices, _ = self.sae.encode(x)
+        features = torch.zeros(len(x), self.sae.num_latents).scatter_(1, indices, values)
+        return self.sae.W_dec, features, self.sae.decode(values, indices)
+
+
+CONTESTANTS = {
+    "interp": Ours,
+    "saelens": SAELens,
+    "saelens-sparse": SAELensSparse,
+    "dictionary_learning": DictionaryLearning,
+    "sparsify": Sparsify,
+}
+
+
+def memory() -> float:
+    """Peak of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def serve(name: str, plan: dict, answer) -> None:
+    torch.set_num_threads(plan["threads"])
+    if name == "interp":
+        sys.path.insert(0, str(ROOT))
+    clock = time.process_time if plan["clock"] == "process" else time.perf_counter
+    pool = np.load(plan["pool"], mmap_mode="r")
+    n_batches = len(pool) // plan["batch"]
+
+    def batch(i: int) -> torch.Tensor:
+        i %= n_batches
+        return torch.from_numpy(np.array(pool[i * plan["batch"] : (i + 1) * plan["batch"]]))
+
+    def timed(contestant, first: int, n: int) -> float:
+        start = clock()
+        for i in range(first, first + n):
+            contestant.step(i, batch(i))
+        return clock() - start
+
+    trial = CONTESTANTS[name](plan | {"steps": 100}, batch(0))  # imports, compilation, how long a step takes
+    imported = memory()
+    timed(trial, 0, 1)
+    answer({"seconds": timed(trial, 1, 1)})
+    del trial
+    contestant, done = None, 0
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command["do"] == "begin":
+            contestant = CONTESTANTS[name](plan | {"steps": command["steps"]}, batch(0))
+            answer({})
+        elif command["do"] == "steps":
+            seconds = timed(contestant, done, command["n"])
+            done += command["n"]
+            answer({"seconds": seconds})
+        else:
+            peak = memory()
+            with torch.no_grad():
+                decoder, features, x_hat = contestant.result(torch.from_numpy(np.load(plan["held_out"])))
+            row, column = features.nonzero(as_tuple=True)
+            np.savez(
+                command["path"],
+                decoder=decoder.detach().numpy(),
+                x_hat=x_hat.detach().numpy(),
+                row=row.numpy(),
+                column=column.numpy(),
+                value=features[row, column].detach().numpy(),
+            )
+            answer({"peak": peak, "start": imported, "finite": math.isfinite(float(x_hat.sum()))})
+            return
+
+
+def main() -> None:
+    # Libraries print; answers go to the real standard output, everything else to standard error.
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    serve(sys.argv[1], json.loads(sys.argv[2]), lambda reply: print(json.dumps(reply), file=channel))
+
+
+if __name__ == "__main__":
+    main()
