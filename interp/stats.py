@@ -128,7 +128,12 @@ def bootstrap(
     if len(members) < 2:
         raise InterpError("A bootstrap over clusters needs at least two of them.")
     chosen = rng.integers(0, len(members), (n, len(members)))
-    draws = [statistic(values[np.concatenate([members[i] for i in row])]) for row in chosen]
+    if statistic is np.mean:  # of sums over clusters, which is much faster
+        sums = totals(clusters, values.reshape(len(values), -1).mean(1), np.ones(len(values)))
+        drawn = sums[chosen].sum(1)
+        draws = drawn[:, 0] / drawn[:, 1]
+    else:
+        draws = [statistic(values[np.concatenate([members[i] for i in row])]) for row in chosen]
     return _from_draws(float(statistic(values)), np.array(draws, float), len(members), 1, level)
 
 

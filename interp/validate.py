@@ -131,7 +131,7 @@ def _mean(rng: np.random.Generator, clusters: int, seed: int) -> Asked:
 
 def _bootstrap(rng: np.random.Generator, clusters: int, seed: int) -> Asked:
     values, cluster = _clips(rng, clusters)
-    return lambda of: _holds(stats.bootstrap(values, of, n=100, seed=seed), 0), cluster
+    return lambda of: _holds(stats.bootstrap(values, of, n=200, seed=seed), 0), cluster
 
 
 def _percentiles(rng: np.random.Generator, clusters: int, seed: int) -> Asked:
@@ -152,7 +152,7 @@ def _cohens_d(rng: np.random.Generator, clusters: int, seed: int) -> Asked:
     side = rng.permutation(np.arange(clusters) % 2 == 0)[cluster]
     first, second, truth = values[side] + 0.8 * np.sqrt(1.5), values[~side], 0.8
     return lambda of: _holds(
-        stats.cohens_d(first, second, of[side], of[~side], n=500, seed=seed), truth
+        stats.cohens_d(first, second, of[side], of[~side], n=200, seed=seed), truth
     ), cluster
 
 

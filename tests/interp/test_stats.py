@@ -35,6 +35,9 @@ def test_the_bootstrap_agrees_with_the_jackknife_on_a_mean_and_takes_a_median():
     drawn, left_out = stats.bootstrap(values, cluster), stats.mean(values, cluster)
     assert drawn.estimate == pytest.approx(left_out.estimate)
     assert drawn.error == pytest.approx(left_out.error, rel=0.06)
+    # The quick way for means draws what the way for any statistic does.
+    slow = stats.bootstrap(values, cluster, lambda x: np.mean(x))
+    assert (slow.low, slow.high) == pytest.approx((drawn.low, drawn.high))
     middle = stats.bootstrap(values, cluster, np.median, n=400)
     assert middle.low < middle.estimate == np.median(values) < middle.high
 
