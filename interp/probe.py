@@ -101,7 +101,8 @@ class Probe:
         Folds of groups.
     nuisance : np.ndarray, optional
         [clip, cue]: known cues, regressed out of the vectors within the training clips of every fold. What is
-        read then is what the vectors hold beyond them.
+        read then is what the vectors hold beyond them, as a share of all variance of the label. Only what is
+        linear in them goes: give squares and products too, where a cue may act by those.
     n : int
         Relabellings of a test.
     seed : int
