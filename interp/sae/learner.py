@@ -149,9 +149,16 @@ class Learner:
         self.steps += 1
         self.seen += len(x)
         rate = self.config.learning_rate * rate_factor
-        squared_error, fires = (self._sparse_step if self.sparse else self._dense_step)(x, rate)
-        self.fired[fires] = self.seen
         variance = float((x - x.mean(0)).square().sum())
+        if not variance > 0:
+            raise InterpError(f"All {len(x)} vectors of a batch are the same: mix rows across clips.")
+        squared_error, fires = (self._sparse_step if self.sparse else self._dense_step)(x, rate)
+        if not math.isfinite(squared_error):
+            raise InterpError(
+                f"Training diverged at step {self.steps} (rate {self.config.learning_rate:g}, seed "
+                f"{self.config.seed}): take a lower rate."
+            )
+        self.fired[fires] = self.seen
         return Step(squared_error / variance, len(fires) / len(x), float(self.dead.float().mean()))
 
     @property
@@ -204,7 +211,7 @@ class Learner:
         whole = self.config.architecture == "batchtopk"  # it compares the numbers of all rows
         n_slice = n_rows if whole else max(1, sparse.SLICE_BYTES // (4 * n_features))
         buffer = torch.empty(min(n_slice, n_rows), n_features)
-        feature, value = np.empty((n_rows, k), np.int64), np.empty((n_rows, k), np.float32)
+        feature, value = np.zeros((n_rows, k), np.int64), np.zeros((n_rows, k), np.float32)
         for first in range(0, n_rows, n_slice):
             rows = slice(first, min(first + n_slice, n_rows))
             pre = buffer[: rows.stop - first]

@@ -62,7 +62,7 @@ def shared(kernel: Callable, n: int, *arguments) -> None:
 def top_k(pre: np.ndarray, k: int, feature: np.ndarray, value: np.ndarray) -> None:
     """The ``k`` largest of every row of ``pre`` [row, column]: their columns and values, [row, k], unordered.
 
-    Exact.  A row is folded into groups, and the k-th largest of the groups' maxima bounds the k-th largest
+    Exact. A row is folded into groups, and the k-th largest of the groups' maxima bounds the k-th largest
     number from below, since k groups hold a number at least as large.  One pass with vector instructions
     finds the maxima; then only the groups above the bound, about k of them, are looked into.
     """

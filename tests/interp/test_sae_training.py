@@ -233,6 +233,17 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         train(TOY.batches(64), [config], 10, tmp_path, progress=False)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_divergence_and_a_batch_of_one_vector_are_named():
+    learner = Learner(Config(64, k=3), torch.zeros(32))
+    with pytest.raises(InterpError, match="are the same"):
+        learner.step(torch.ones(8, 32))
+    with torch.no_grad():
+        learner.dictionary.decoder.fill_(float("inf"))
+    with pytest.raises(InterpError, match="diverged at step"):
+        learner.step(TOY.sample(64, 0)[0])
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"architecture": "relu"}, {"k": 0}, {"k": 65}, {"architecture": "jumprelu"}, {"prefixes": (64,)}],

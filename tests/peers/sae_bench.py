@@ -44,6 +44,10 @@ def environment(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pins = [f"torch=={torch.__version__.partition('+')[0]}", *PINS[peer]]
         subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", *pins], check=True)
+        # A dependency's dependency that is not needed, and does not load beside a CPU build of torch.
+        subprocess.run(
+            [folder / "bin/python", "-m", "pip", "uninstall", "-q", "-y", "torchvision"], check=True
+        )
         ready.write_text("\n".join(pins))
     return folder / "bin" / "python"
 

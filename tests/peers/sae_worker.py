@@ -50,7 +50,12 @@ class SAELens:
         torch.manual_seed(plan["seed"])
         self.sae = TopKTrainingSAE(
             TopKTrainingSAEConfig(
-                d_in=plan["d_in"], d_sae=plan["d_sae"], k=plan["k"], use_sparse_activations=self.sparse
+                d_in=plan["d_in"],
+                d_sae=plan["d_sae"],
+                k=plan["k"],
+                use_sparse_activations=self.sparse,
+                # Its default, but sparse activations cannot be differentiated through it (torch 2.13).
+                rescale_acts_by_decoder_norm=not self.sparse,
             )
         )
         self.sae.b_dec.data = first.mean(0)
