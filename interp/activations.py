@@ -259,10 +259,8 @@ def _check_fits(model: Model, clips: Generation) -> None:
 
 def _replay(model: Model, clips: Generation, recorder: Recorder, progress: bool) -> None:
     """Generate again with hooks, and make sure that the same tokens come out."""
-    if not clips.whole:
-        raise InterpError(
-            "A selection of clips or encoded audio cannot be generated again; use streaming=False."
-        )
+    if not clips.drawn:
+        raise InterpError("Encoded audio cannot be generated again; use streaming=False.")
     with recorder:
         tokens = sample_tokens(model, clips, progress, after_batch=recorder.finish_batch)
     if not torch.equal(tokens, clips.tokens):

@@ -159,5 +159,5 @@ def encode(
         text_steps=[text_length(model, [prompt]) for prompt in prompts],
         prompt_frames=tokens.shape[-1],
         model=model.name,
-        whole=False,
+        drawn=False,
     )

@@ -1,8 +1,10 @@
-"""What looking costs: ``python -m interp.bench`` prints two ratios, measured side by side.
+"""What generating and looking cost: ``python -m interp.bench`` prints three ratios, measured side by side.
 
 1. Generating with capture of five layers, over generating alone (drawing tokens; decoding is left out, since
    it is the same in both and would flatter the ratio).
 2. Capturing the same clips while generating them again, over one teacher-forced pass.
+3. audiocraft's own loop over this library's, drawing tokens of as many clips in one batch. At another size:
+   ``--like facebook/musicgen-small`` gives the model those dimensions, with random weights.
 
 Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median
 over rounds and the range are printed), and on a CPU the clock is the processor time of this process.
@@ -17,24 +19,80 @@ import sys
 import time
 from collections.abc import Callable
 
-from .errors import InterpError
+from .errors import InterpError, unknown
+
+DIMENSIONS = {  # width, heads, blocks
+    "facebook/musicgen-small": (1024, 16, 24),
+    "facebook/musicgen-medium": (1536, 24, 48),
+}
 
 
-def measure(name: str, clips: int, seconds: float, rounds: int) -> dict:
-    """Time the three variants ``rounds`` times in turn.
+def resized(name: str, like: str | None):
+    """The model ``name``; with ``like``, with a language model of those dimensions and random weights.
+
+    Text encoder and codec stay, and with the codec the number of entries in a codebook.
+    """
+    import torch
+
+    from .loading import load
+
+    model = load(name)
+    if like is None:
+        return model
+    if like not in DIMENSIONS:
+        raise unknown("dimensions", like, DIMENSIONS)
+    from audiocraft.models import builders
+    from audiocraft.modules.conditioners import ConditioningProvider
+
+    width, heads, blocks = DIMENSIONS[like]
+    config = model.lm.cfg.copy()
+    config.device, config.dtype, config.conditioners = str(model.device), "float32", {}
+    shape = {"dim": width, "num_heads": heads, "num_layers": blocks}
+    for key, value in shape.items():
+        config.transformer_lm[key] = value
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        text = model.text_encoder
+        text.output_proj = torch.nn.Linear(model.d_text, width, device=model.device)
+        lm = builders.get_lm_model(config).eval()
+        lm.condition_provider = ConditioningProvider({"description": text}, device=model.device)
+    model.musicgen.lm = lm
+    return model
+
+
+def audiocraft_loop(model, generation) -> None:
+    """Draw the tokens of ``generation`` as audiocraft does."""
+    import torch
+
+    musicgen, before = model.musicgen, dict(vars(model.musicgen))
+    try:
+        musicgen.set_generation_params(
+            duration=generation.seconds,
+            top_k=min(generation.top_k, model.cardinality),
+            cfg_coef=generation.cfg_coef,
+            extend_stride=0.6 * model.max_seconds,
+        )
+        with torch.no_grad(), torch.random.fork_rng():
+            attributes, _ = musicgen._prepare_tokens_and_attributes(generation.prompts, None)
+            musicgen._generate_tokens(attributes, None)
+    finally:
+        vars(musicgen).update(before)
+
+
+def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None = None) -> dict:
+    """Time the four variants ``rounds`` times in turn.
 
     Returns
     -------
     dict
-        ``seconds`` (medians, by variant) and the two ratios, each a list with one value per round.
+        ``seconds`` (medians, by variant) and the three ratios, each a list with one value per round.
     """
     import torch
 
     from .activations import capture
-    from .generation import sample_tokens
-    from .loading import load
+    from .sampling import sample_tokens
 
-    model = load(name)
+    model = resized(name, like)
     prompts = (["upbeat cheerful pop music", "melancholic sad piano ballad"] * clips)[:clips]
     generation = model.generate(prompts, seconds=seconds, progress=False)
     spread = sorted({round(i * (model.n_layers - 1) / 4) for i in range(5)})
@@ -54,6 +112,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int) -> dict:
         "generate": lambda: sample_tokens(model, generation),
         "generate and capture": lambda: capture(model, generation, spread, streaming=True),
         "teacher-forced": lambda: capture(model, generation, spread),
+        "audiocraft's loop": lambda: audiocraft_loop(model, generation),
     }
     for run in variants.values():
         run()  # the first call of each pays for memory and caches
@@ -61,9 +120,9 @@ def measure(name: str, clips: int, seconds: float, rounds: int) -> dict:
     for turn in range(rounds):
         for key in list(variants)[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
             times[key].append(timed(variants[key]))
-    bare, live, once = times.values()
+    bare, live, once, audiocraft = times.values()
     return {
-        "model": name,
+        "model": name if like is None else f"{name}, with the dimensions of {like}",
         "device": str(model.device),
         "layers": spread,
         "clips": clips,
@@ -72,6 +131,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int) -> dict:
         "seconds": {key: statistics.median(values) for key, values in times.items()},
         "capture_over_bare": [b / a for a, b in zip(bare, live, strict=True)],
         "streaming_over_teacher_forced": [b / a for a, b in zip(once, live, strict=True)],
+        "audiocraft_over_generate": [b / a for a, b in zip(bare, audiocraft, strict=True)],
     }
 
 
@@ -79,6 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line of the bench."""
     parser = argparse.ArgumentParser(prog="python -m interp.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="etude")
+    parser.add_argument("--like", metavar="NAME", help="its dimensions, with random weights")
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=7)
@@ -87,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if min(options.clips, options.rounds) < 1:
             raise InterpError("--clips and --rounds must be at least 1.")
-        result = measure(options.model, options.clips, options.seconds, options.rounds)
+        result = measure(options.model, options.clips, options.seconds, options.rounds, options.like)
     except InterpError as error:
         print(error, file=sys.stderr)
         return 2
@@ -95,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(result, indent=1))
         return 0
     print(
-        f"{options.model} on {result['device']}, {options.clips} clips of {options.seconds:g} s, "
+        f"{result['model']} on {result['device']}, {options.clips} clips of {options.seconds:g} s, "
         f"{options.rounds} rounds"
     )
     for key, value in result["seconds"].items():
@@ -103,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     for key, text in (
         ("capture_over_bare", f"generation with capture of {len(result['layers'])} layers / bare generation"),
         ("streaming_over_teacher_forced", "streaming / teacher-forced capture"),
+        ("audiocraft_over_generate", "audiocraft's loop / this library's"),
     ):
         ratios = result[key]
         print(f"{text}: {statistics.median(ratios):.3f}x  (from {min(ratios):.3f} to {max(ratios):.3f})")

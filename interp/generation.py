@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+import warnings
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from .errors import InterpError, check_list, check_positive, check_whole
-from .hooks import Pass, running
+from .decoder import DECODERS, why_not
+from .errors import InterpError, check_list, check_positive, check_whole, unknown
+from .sampling import sample_tokens
 
 if TYPE_CHECKING:
     from .model import Model
@@ -38,9 +37,12 @@ class Generation:
         so activations depend on it; keeping it makes them repeatable whatever clips are taken together.
     prompt_frames : int
         Frames of ``tokens`` that were given as an audio prompt.
-    whole : bool
-        False for a selection of clips and for encoded audio files: what is left cannot be drawn again, since
-        draws depend on the batch.
+    streams : list of int
+        Per clip, the number of its random stream: its draws depend on ``seed`` and this number alone.
+    decoder : str
+        What ran the steps, see :func:`generate`.
+    drawn : bool
+        False for encoded audio files, which were never drawn.
     """
 
     tokens: torch.Tensor
@@ -58,7 +60,9 @@ class Generation:
     text_steps: list[int]
     prompt_frames: int = 0
     model: str = ""
-    whole: bool = True
+    streams: list[int] = field(default_factory=list)
+    decoder: str = "cached"
+    drawn: bool = True
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -77,7 +81,7 @@ class Generation:
             audio=self.audio[chosen],
             prompts=[self.prompts[i] for i in chosen],
             text_steps=[self.text_steps[i] for i in chosen],
-            whole=self.whole and chosen == list(range(len(self))),
+            streams=[self.streams[i] for i in chosen if self.streams],
         )
 
     def save(self, path: str | Path) -> Path:
@@ -126,13 +130,18 @@ def generate(
     top_k: int = 250,
     two_step_cfg: bool = False,
     audio_prompt: list[str | Path] | torch.Tensor | None = None,
+    streams: list[int] | None = None,
+    decoder: str = "cached",
     progress: bool = True,
 ) -> Generation:
     """Generate one clip per prompt.
 
-    The same seed and batch size on the same machine give the same tokens; the global random state is left
-    as it was. The text of a batch is padded to its longest prompt, and padding is seen by the model: to
-    compare conditions, use prompts of equal length in tokens or ``batch_size=1``.
+    A clip depends on its own prompt, the seed, the number of its random stream, and the length in tokens of
+    the longest text in its batch, for texts are padded to it and the model sees the padding. It does not
+    depend on the batch size or on the other clips' draws (up to rounding: a matrix product of another size
+    may differ in the last bit, which changes a token only where two were as good as equal). To compare
+    conditions, use prompts of equal length in tokens or ``batch_size=1``. The global random state is left as
+    it was.
 
     Parameters
     ----------
@@ -140,10 +149,10 @@ def generate(
         From ``interp.load``.
     prompts : list of (str or None)
         Texts; None is the null prompt.
-    seed : int
-        Of the draws. A batch draws all its clips at once, so a clip's tokens depend on the batch size too.
     seconds : float
         Length of every clip, an audio prompt included.
+    seed : int
+        Of the draws.
     cfg_coef : float
         Strength of classifier-free guidance; 1 leaves the conditional prediction as it is.
     batch_size : int, optional
@@ -154,14 +163,21 @@ def generate(
         Conditional and null rows in two calls instead of one.
     audio_prompt : list of paths, or torch.Tensor, optional
         Audio to continue: one file per prompt, or [clip, channel, sample] at the model's sample rate.
+    streams : list of int, optional
+        Number of every clip's random stream; None counts 0, 1, 2, … Clips of the same number draw the same
+        variates, so that what differs between them is not chance but prompt or edit.
+    decoder : str
+        "cached" runs the steps with :class:`~interp.decoder.CachedDecoder`; where that cannot be, it warns
+        with the reason and does as "audiocraft", which runs audiocraft's own forward pass: slower, the same
+        up to rounding.
     progress : bool
         Show a progress bar.
 
     Raises
     ------
     InterpError
-        For an empty list, a string in place of a list, seconds <= 0, or an audio prompt that is unreadable
-        or not shorter than the clip.
+        For an empty list, a string in place of a list, seconds <= 0, an audio prompt that is unreadable or
+        not shorter than the clip, and logits that are not finite.
     """
     prompts = check_prompts(prompts)
     check_positive(seconds, "seconds")
@@ -174,7 +190,20 @@ def generate(
     batch_size = len(prompts) if batch_size is None else check_whole(batch_size, "batch_size", 1)
     if not temperature >= 0:
         raise InterpError(f"temperature must be 0 or more, not {temperature!r}.")
+    streams = list(range(len(prompts))) if streams is None else check_list(streams, "streams")
+    if len(streams) != len(prompts):
+        raise InterpError(f"{len(streams)} streams for {len(prompts)} prompts; give one per prompt.")
+    if decoder not in DECODERS:
+        raise unknown("decoder", decoder, DECODERS)
+    if decoder == "cached" and (reason := why_not(model)):
+        warnings.warn(
+            f"{model.name} is run by audiocraft's own forward pass, which is slower: {reason}. "
+            "Say decoder='audiocraft' if that is meant.",
+            stacklevel=2,
+        )
+        decoder = "audiocraft"
     prefix = _encode_prompt(model, audio_prompt, len(prompts), frames)
+    batches = [prompts[i : i + batch_size] for i in range(0, len(prompts), batch_size)]
     plan = Generation(
         tokens=prefix,
         audio=torch.empty(len(prompts), model.channels, 0),
@@ -188,57 +217,17 @@ def generate(
         two_step_cfg=bool(two_step_cfg),
         sample_rate=model.sample_rate,
         frame_rate=model.frame_rate,
-        text_steps=[],
+        text_steps=[text_length(model, batch, two_step_cfg) for batch in batches for _ in batch],
         prompt_frames=prefix.shape[-1],
         model=model.name,
+        streams=[check_whole(number, "A number in streams", 0) for number in streams],
+        decoder=decoder,
     )
     tokens = sample_tokens(model, plan, progress=progress)
     audio = [
         model.codec.decode(part.to(model.device), None).float().cpu() for part in tokens.split(batch_size)
     ]
-    steps = [
-        text_length(model, batch, two_step_cfg) for batch in _batches(prompts, batch_size) for _ in batch
-    ]
-    return replace(plan, tokens=tokens, audio=torch.cat(audio), text_steps=steps)
-
-
-@torch.no_grad()
-def sample_tokens(
-    model: Model, plan: Generation, progress: bool = False, after_batch: Callable[[Pass], None] | None = None
-) -> torch.Tensor:
-    """Draw the tokens that ``plan`` describes: [clip, codebook, frame], on the CPU.
-
-    Only the first ``plan.prompt_frames`` frames of ``plan.tokens`` are read. ``after_batch`` is called with
-    the finished :class:`~interp.hooks.Pass` of each batch.
-    """
-    devices = [model.device] if model.device.type == "cuda" else []
-    groups = (("cond",), ("null",)) if plan.two_step_cfg else (("cond", "null"),)
-    parts: list[torch.Tensor] = []
-    with (
-        torch.random.fork_rng(devices),
-        _settings(model, plan),
-        tqdm(
-            total=1.0,
-            desc=f"generate {len(plan)} clips",
-            disable=not progress,
-            leave=False,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
-        ) as bar,
-    ):
-        torch.manual_seed(plan.seed)
-        for first in range(0, len(plan), plan.batch_size):
-            batch = plan.prompts[first : first + plan.batch_size]
-            prefix = plan.tokens[first : first + len(batch), :, : plan.prompt_frames].to(model.device)
-            model.musicgen.set_custom_progress_callback(_advance(bar, first, len(batch), len(plan)))
-            attributes, _ = model.musicgen._prepare_tokens_and_attributes(batch, None)
-            with running(model, Pass(len(batch), groups, first_clip=first)) as layout:
-                tokens = model.musicgen._generate_tokens(
-                    attributes, prefix if plan.prompt_frames else None, progress
-                )
-            parts.append(tokens.cpu())
-            if after_batch is not None:
-                after_batch(layout)
-    return torch.cat(parts)
+    return replace(plan, tokens=tokens, audio=torch.cat(audio))
 
 
 def check_prompts(prompts: list[str | None]) -> list[str | None]:
@@ -254,15 +243,6 @@ def text_length(model: Model, prompts: list[str | None], two_step_cfg: bool = Fa
     """Length in text tokens that a batch of prompts is padded to."""
     nulls = [] if two_step_cfg else [None]  # in one batch, the null rows take part in the padding
     return model.text_encoder.tokenize([*prompts, *nulls])["input_ids"].shape[1]
-
-
-def _advance(bar: tqdm, first: int, size: int, total: int) -> Callable[[int, int], None]:
-    """A callback that moves ``bar`` (0 to 1) within the share of one batch."""
-    return lambda done, steps: bar.update(max(0.0, (first + size * min(1.0, done / steps)) / total - bar.n))
-
-
-def _batches(items: list, size: int) -> Iterator[list]:
-    return (items[i : i + size] for i in range(0, len(items), size))
 
 
 def _encode_prompt(model: Model, audio_prompt, clips: int, frames: int) -> torch.Tensor:
@@ -283,30 +263,9 @@ def _encode_prompt(model: Model, audio_prompt, clips: int, frames: int) -> torch
         raise InterpError(
             f"The audio prompt has {tokens.shape[-1]} frames and the clip {frames}: give more seconds."
         )
-    return tokens
-
-
-@contextmanager
-def _settings(model: Model, plan: Generation) -> Iterator[None]:
-    """Set audiocraft's generation parameters, and put back what was there."""
-    names = ("duration", "extend_stride", "generation_params", "_progress_callback")
-    before = {name: getattr(model.musicgen, name) for name in names}
-    try:
-        model.musicgen.set_generation_params(
-            use_sampling=plan.temperature > 0,
-            temperature=plan.temperature,
-            top_k=min(plan.top_k, model.cardinality),  # more than there are means all
-            duration=plan.seconds,
-            cfg_coef=plan.cfg_coef,
-            two_step_cfg=plan.two_step_cfg,
-            extend_stride=0.6 * model.max_seconds,  # 18 s of 30 in audiocraft, for any longest clip
+    if tokens.shape[-1] >= (longest := int(model.max_seconds * model.frame_rate)):
+        raise InterpError(
+            f"The audio prompt has {tokens.shape[-1]} frames, and {model.name} sees {longest} at a time: "
+            "give a shorter one."
         )
-        # With two_step_cfg, audiocraft reads the strength from the model and not from these parameters.
-        before_coef, model.lm.cfg_coef = model.lm.cfg_coef, plan.cfg_coef
-        try:
-            yield
-        finally:
-            model.lm.cfg_coef = before_coef
-    finally:
-        for name, value in before.items():
-            setattr(model.musicgen, name, value)
+    return tokens

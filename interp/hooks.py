@@ -40,6 +40,8 @@ class Pass:
         Index of the first clip of this batch in the whole run.
     start, length : int
         The current call carries sequence steps ``start`` to ``start + length - 1``.
+    next_start : int
+        The step at which the next call begins; who runs the model by steps moves it on.
     window : int
         Clips beyond the model's longest are made in several windows; each starts again at step 0.
     """
@@ -49,14 +51,12 @@ class Pass:
     first_clip: int = 0
     start: int = 0
     length: int = 0
+    next_start: int = 0
     window: int = -1
     _call: int = field(default=-1, repr=False)
 
-    def advance(self, sequence: torch.Tensor, fresh: bool) -> None:
-        """Note that the language model is about to process ``sequence`` [row, codebook, step].
-
-        ``fresh`` tells that it has no earlier steps in its streaming state.
-        """
+    def advance(self, sequence: torch.Tensor) -> None:
+        """Note that the language model is about to process ``sequence`` [row, codebook, step]."""
         groups = len(self.calls[(self._call + 1) % len(self.calls)])
         if sequence.shape[0] != groups * self.clips:
             raise InterpError(
@@ -65,9 +65,8 @@ class Pass:
             )
         self._call += 1
         if self._call % len(self.calls) == 0:  # the second call of a two-step pair repeats the same steps
-            self.start = 0 if fresh else self.start + self.length
-            self.window += fresh
-            self.length = sequence.shape[-1]
+            self.start, self.length = self.next_start, sequence.shape[-1]
+            self.window += self.start == 0
 
     def groups(self) -> Iterator[tuple[str, slice]]:
         """The row groups of the current call and where they are on the first axis."""
@@ -80,10 +79,9 @@ def running(model: Model, layout: Pass) -> Iterator[Pass]:
     """Declare the layout of the calls made inside the block."""
     if model.current_pass is not None:
         raise InterpError(f"{model.name} is already running; a hook must not start another run on it.")
-    state = model.lm.transformer._streaming_state  # empty at the first call of a window
 
     def before(module, args, kwargs):
-        layout.advance(args[0] if args else kwargs["sequence"], fresh=not state)
+        layout.advance(args[0] if args else kwargs["sequence"])
 
     handle = model.lm.register_forward_pre_hook(before, with_kwargs=True)
     model.current_pass = layout

@@ -1,0 +1,175 @@
+"""Draw the tokens of clips.
+
+The loop over steps is that of audiocraft's ``LMModel.generate`` (guidance, top-k, delays, windows beyond the
+longest clip) with one difference: every clip draws from a random stream of its own.  A draw is made as
+``torch.multinomial`` makes it, the token with the largest p / e where the e are independent exponential
+variates.  So a change of p that is too small to hear seldom changes a token: a clip in a batch of another
+size, or under an edit of nearly no strength, keeps its draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from .decoder import Text, decoding
+from .errors import InterpError
+from .hooks import Pass, running
+
+if TYPE_CHECKING:
+    from .generation import Generation
+    from .model import Model
+
+UNKNOWN = -1  # a token that is still to be drawn
+
+
+@torch.no_grad()
+def sample_tokens(
+    model: Model, plan: Generation, progress: bool = False, after_batch: Callable[[Pass], None] | None = None
+) -> torch.Tensor:
+    """Draw the tokens that ``plan`` describes: [clip, codebook, frame], on the CPU.
+
+    Only the first ``plan.prompt_frames`` frames of ``plan.tokens`` are read. ``after_batch`` is called with
+    the finished :class:`~interp.hooks.Pass` of each batch.
+    """
+    if model.lm.training:
+        raise InterpError(f"{model.name} is in training mode; call model.lm.eval() first.")
+    calls = (("cond",), ("null",)) if plan.two_step_cfg else (("cond", "null"),)
+    parts: list[torch.Tensor] = []
+    with (
+        model.musicgen.autocast,
+        tqdm(
+            total=1.0,
+            desc=f"generate {len(plan)} clips",
+            disable=not progress,
+            leave=False,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        ) as bar,
+    ):
+        for clips in _batches(plan):
+            with running(model, Pass(len(clips), calls, first_clip=clips[0])) as layout:
+                parts.append(_sample_batch(model, plan, clips, layout, _advance(bar, clips, len(plan))).cpu())
+            if after_batch is not None:
+                after_batch(layout)
+    return torch.cat(parts)
+
+
+def _batches(plan: Generation) -> Iterator[list[int]]:
+    """Consecutive clips, no more than a batch and of one text length, by index."""
+    for first in range(0, len(plan), plan.batch_size):
+        members = range(first, min(first + plan.batch_size, len(plan)))
+        for _, clips in groupby(members, key=plan.text_steps.__getitem__):
+            yield list(clips)
+
+
+def _sample_batch(
+    model: Model, plan: Generation, clips: list[int], layout: Pass, tick: Callable[[float], None]
+) -> torch.Tensor:
+    """Tokens [clip, codebook, frame] of a batch, in as many windows as it takes."""
+    from .activations import text_condition
+
+    length, prompts = plan.text_steps[clips[0]], {"cond": [plan.prompts[i] for i in clips]}
+    prompts["null"] = [None] * len(clips)
+    texts = []  # one condition for each call of a step
+    for groups in layout.calls:
+        conditions = [text_condition(model, prompts[group], length) for group in groups]
+        texts.append(tuple(torch.cat(parts) for parts in zip(*conditions, strict=True)))
+
+    frames, known = int(plan.seconds * model.frame_rate), plan.prompt_frames
+    window = frames if plan.seconds <= model.max_seconds else int(model.max_seconds * model.frame_rate)
+    stride = int(0.6 * model.max_seconds * model.frame_rate)  # 18 s of 30 in audiocraft
+    tokens = torch.full((len(clips), model.n_codebooks, frames), UNKNOWN, device=model.device)
+    tokens[..., :known] = plan.tokens[clips, :, :known].to(model.device)
+    streams = [plan.streams[i] for i in clips]
+    noise = exponential_noise(plan.seed, streams, (model.n_codebooks, model.cardinality), model.device)
+    first = 0
+    while known < frames:
+        stop = min(first + window, frames)
+        for done in _fill(model, plan, tokens[..., first:stop], known - first, texts, layout, noise):
+            tick(min(1.0, (first + done) / frames))
+        known, first = stop, first + stride
+    return tokens
+
+
+def _fill(
+    model: Model,
+    plan: Generation,
+    tokens: torch.Tensor,
+    known: int,
+    texts: list[Text],
+    layout: Pass,
+    noise: Iterator[torch.Tensor],
+) -> Iterator[int]:
+    """Draw the unknown frames of one window in place, [clip, codebook, frame]; gives the steps done.
+
+    ``known`` is the number of frames that are there. The first call carries all that is known.
+    """
+    sequence = interleave(tokens, model.delays, model.special_token)
+    unknown, n_steps = sequence == UNKNOWN, sequence.shape[-1]
+    start, finite = 0, torch.tensor(True, device=tokens.device)
+    with decoding(model, plan.decoder, texts, n_steps - 1) as decoders:
+        for step in range(1 + known + min(model.delays), n_steps):
+            layout.next_start = start
+            rows = sequence[..., start:step].repeat(2 // len(decoders), 1, 1)
+            logits = torch.cat([decode(rows) for decode in decoders]).float()
+            cond, null = logits.chunk(2)
+            logits = null + (cond - null) * plan.cfg_coef
+            finite &= logits.isfinite().all()
+            drawn = _draw(logits, plan.temperature, plan.top_k, noise)
+            sequence[..., step] = torch.where(unknown[..., step], drawn, sequence[..., step])
+            start = step
+            yield step
+    if not finite:
+        raise InterpError(
+            f"The logits of {model.name} are not finite (NaN or infinite): no token can be drawn."
+        )
+    frames = tokens.shape[-1]
+    for codebook, delay in enumerate(model.delays):
+        tokens[:, codebook] = sequence[:, codebook, 1 + delay : 1 + delay + frames]
+
+
+def interleave(tokens: torch.Tensor, delays: list[int], special_token: int) -> torch.Tensor:
+    """[clip, codebook, frame] as the model sees it: [clip, codebook, step], codebook q late by its delay."""
+    clips, codebooks, frames = tokens.shape
+    sequence = tokens.new_full((clips, codebooks, 1 + frames + max(delays)), special_token)
+    for codebook, delay in enumerate(delays):
+        sequence[:, codebook, 1 + delay : 1 + delay + frames] = tokens[:, codebook]
+    return sequence
+
+
+def _draw(
+    logits: torch.Tensor, temperature: float, top_k: int, noise: Iterator[torch.Tensor]
+) -> torch.Tensor:
+    """Tokens [clip, codebook] from guided logits [clip, codebook, entry]."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    p = torch.softmax(logits / temperature, -1)
+    scores = p / next(noise)
+    if 0 < top_k < p.shape[-1]:
+        least = p.topk(top_k, sorted=False).values.amin(-1, keepdim=True)
+        scores.masked_fill_(p < least, 0)
+    return scores.argmax(-1)
+
+
+def exponential_noise(
+    seed: int, streams: list[int], shape: tuple[int, int], device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Exponential variates [clip, *shape] for one step after the other, without end.
+
+    Those of a clip are a function of ``seed``, its number in ``streams`` and the step, on every device.
+    """
+    draws = [np.random.default_rng([seed, number]) for number in streams]
+    while True:  # several steps at once: a call costs more than the variates of a small model
+        block = np.stack([draw.standard_exponential((16, *shape), np.float32) for draw in draws], axis=1)
+        block += np.finfo(np.float32).tiny  # a variate of exactly 0 would make 0 / 0 of a token never drawn
+        yield from torch.from_numpy(block).to(device)
+
+
+def _advance(bar: tqdm, clips: list[int], total: int) -> Callable[[float], None]:
+    """A callback that moves ``bar`` (0 to 1) within the share of one batch, of which a part is done."""
+    return lambda part: bar.update(max(0.0, (clips[0] + len(clips) * part) / total - bar.n))
