@@ -21,8 +21,9 @@ import torch
 from tqdm import tqdm
 
 from .errors import InterpError, check_whole, unknown
-from .generation import Generation, sample_tokens
+from .generation import Generation
 from .hooks import Pass, running
+from .sampling import delayed, sample_tokens, text_condition
 from .sites import Site, expand_sites
 
 if TYPE_CHECKING:
@@ -304,17 +305,5 @@ def _teacher_force(
 
 def interleave(model: Model, tokens: torch.Tensor) -> torch.Tensor:
     """What goes into the calls of a generation, [clip, codebook, step], from [clip, codebook, frame]."""
-    pattern = model.lm.pattern_provider.get_pattern(tokens.shape[-1])
-    sequence, _, _ = pattern.build_pattern_sequence(tokens, model.special_token)
-    return sequence[..., :-1]  # the last step is drawn but never put in again
-
-
-def text_condition(model: Model, prompts: list[str | None], length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Text as cross-attention sees it, padded to ``length`` tokens: values [clip, length, d_model], mask."""
-    values, mask = model.text_encoder(model.text_encoder.tokenize(prompts))
-    missing = length - values.shape[1]
-    if missing < 0:
-        raise InterpError(
-            f"A prompt has {values.shape[1]} text tokens, more than the {length} that were recorded."
-        )
-    return torch.nn.functional.pad(values, (0, 0, 0, missing)), torch.nn.functional.pad(mask, (0, missing))
+    # The last step is drawn but never put in again.
+    return delayed(tokens, model.delays, model.special_token)[..., :-1]

@@ -71,8 +71,6 @@ def _sample_batch(
     model: Model, plan: Generation, clips: list[int], layout: Pass, tick: Callable[[float], None]
 ) -> torch.Tensor:
     """Tokens [clip, codebook, frame] of a batch, in as many windows as it takes."""
-    from .activations import text_condition
-
     length, prompts = plan.text_steps[clips[0]], {"cond": [plan.prompts[i] for i in clips]}
     prompts["null"] = [None] * len(clips)
     texts = []  # one condition for each call of a step
@@ -109,7 +107,7 @@ def _fill(
 
     ``known`` is the number of frames that are there. The first call carries all that is known.
     """
-    sequence = interleave(tokens, model.delays, model.special_token)
+    sequence = delayed(tokens, model.delays, model.special_token)
     unknown, n_steps = sequence == UNKNOWN, sequence.shape[-1]
     start, finite = 0, torch.tensor(True, device=tokens.device)
     with decoding(model, plan.decoder, texts, n_steps - 1) as decoders:
@@ -133,13 +131,24 @@ def _fill(
         tokens[:, codebook] = sequence[:, codebook, 1 + delay : 1 + delay + frames]
 
 
-def interleave(tokens: torch.Tensor, delays: list[int], special_token: int) -> torch.Tensor:
+def delayed(tokens: torch.Tensor, delays: list[int], special_token: int) -> torch.Tensor:
     """[clip, codebook, frame] as the model sees it: [clip, codebook, step], codebook q late by its delay."""
     clips, codebooks, frames = tokens.shape
     sequence = tokens.new_full((clips, codebooks, 1 + frames + max(delays)), special_token)
     for codebook, delay in enumerate(delays):
         sequence[:, codebook, 1 + delay : 1 + delay + frames] = tokens[:, codebook]
     return sequence
+
+
+def text_condition(model: Model, prompts: list[str | None], length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Text as cross-attention sees it, padded to ``length`` tokens: values [clip, length, d_model], mask."""
+    values, mask = model.text_encoder(model.text_encoder.tokenize(prompts))
+    missing = length - values.shape[1]
+    if missing < 0:
+        raise InterpError(
+            f"A prompt has {values.shape[1]} text tokens, more than the {length} that were recorded."
+        )
+    return torch.nn.functional.pad(values, (0, 0, 0, missing)), torch.nn.functional.pad(mask, (0, missing))
 
 
 def _draw(

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 import interp
-from interp.activations import text_condition
 from interp.decoder import decoding, why_not
 from interp.hooks import hook
-from interp.sampling import _draw, exponential_noise, interleave
+from interp.sampling import _draw, delayed, exponential_noise, text_condition
 
 PROMPTS = ["upbeat cheerful pop music", "melancholic sad piano ballad", None]
 NOISE = torch.randn(3, 1, 1000, generator=torch.Generator().manual_seed(0)) * 0.1
@@ -44,7 +43,7 @@ def clips(model):
 @torch.no_grad()
 def test_logits_are_those_of_audiocraft(model, clips, prefix):
     """On forced tokens, conditional and null rows, step by step or with a prefix at once."""
-    sequence = interleave(clips.tokens, model.delays, model.special_token).repeat(2, 1, 1)
+    sequence = delayed(clips.tokens, model.delays, model.special_token).repeat(2, 1, 1)
     text = tuple(torch.cat(both) for both in zip(
         text_condition(model, PROMPTS, 5), text_condition(model, [None] * 3, 5), strict=True
     ))  # fmt: skip
