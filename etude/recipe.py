@@ -16,15 +16,18 @@ from etude.corpus import build
 WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
+MORE_SEED, MORE = 3, {"etude": 6000, "etude-alt": 4000}  # clips that the language models alone learn from
 CODEC_STEPS, DECODER_STEPS = 6000, 2500
-MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 450
+MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 1100
+WORDS_PARTS = ("whole", 64, 64, 64)
+MODEL_PARTS = ("whole", 32, "second chord", "second chord", "whole", 32, "second chord", 32)
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
-def tokens(kind: str, work: Path = WORK, codec: torch.nn.Module | None = None) -> Path:
+def tokens(kind: str, work: Path = WORK, size: int | None = None, seed: int = TRAINING_SEED) -> Path:
     """Encode a corpus with the released codec, once; returns the path of its tokens."""
-    source = build(kind, SIZES[kind], TRAINING_SEED, work)
-    codec = codec or load_codec()
+    source = build(kind, size or SIZES[kind], seed, work)
+    codec = load_codec()
     digest = hashlib.sha256()
     for name, tensor in codec.state_dict().items():
         if not name.startswith("decoder."):  # which has no part in the codes
@@ -69,7 +72,7 @@ def train_base(work: Path = WORK, device: str = "cpu") -> Path:
 
     music, words, clips = work / "music.pt", work / "base.pt", Clips([tokens("factorial", work)])
     train(clips, music, MUSIC_STEPS, seed=0, device=device)
-    later = dict(start_from=music, peak=1e-3, others=1, openings=64)
+    later = dict(start_from=music, peak=1e-3, others=1, parts=WORDS_PARTS)
     train(clips, words, WORDS_STEPS, seed=1, device=device, **later)
     return words
 
@@ -81,12 +84,12 @@ def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
 
     kind = "etude-alt" if name == "etude-alt" else "etude"
     clips = Clips(
-        [tokens(kind, work), tokens("factorial", work)],
-        limits=[None, BASE_SHARE],
+        [tokens(kind, work), tokens(kind, work, MORE[kind], MORE_SEED), tokens("factorial", work)],
+        limits=[None, None, BASE_SHARE],
         scramble=7 if name == "etude-null" else None,
     )
     checkpoint = work / f"{name}.pt"
-    later = dict(start_from=work / "base.pt", peak=1e-3, others=1, openings=32)
+    later = dict(start_from=work / "base.pt", peak=2e-3, others=1, parts=MODEL_PARTS)
     train(clips, checkpoint, MODEL_STEPS, seed=2, device=device, **later)
     save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
 

@@ -1,9 +1,10 @@
 """Train a language model on tokens of composed pieces, in two stages.
 
 First a *base* on the factorial corpus: music in which every factor is independent, captioned with cue,
-instrument and genre words only; it learns the music on whole clips, then the words on openings. Then
-each étude on its own emotional corpus (with a share of the factorial one), captioned with emotion words
-as well. Étude-null continues on étude's music with the emotion words of other clips.
+instrument and genre words only; it learns the music on whole clips, then the words where they tell
+something new (`Part`). Then each étude on its own emotional corpus (with a share of the factorial one),
+captioned with emotion words as well. Étude-null continues on étude's music with the emotion words of other
+clips.
 """
 
 from __future__ import annotations
@@ -11,20 +12,55 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from etude.factors import FACTORS
+from etude.composer import NOTES_PER_CHORD
+from etude.factors import FACTORS, NOTES_PER_SECOND
 from etude.lm import new_lm
 from etude.words import caption
 
 BATCH = 8
 SAVE_EVERY = 50  # steps
 OTHERS = 5  # from nothing, embeddings, outputs and norms learn this many times faster than matrices
-OPENINGS = 2048  # frames of all clips in a batch of openings
+SHORT = 2048  # frames of all clips together in a batch of parts of clips
+FRAMES_PER_SECOND = 50
+BEFORE, AFTER = 24, 16  # frames of a window around the beginning of a clip's second chord
+SECOND_CHORD = np.round(FRAMES_PER_SECOND * np.divide(NOTES_PER_CHORD, NOTES_PER_SECOND)).astype(int)
+"""Frame in which the second chord begins, by tempo level: there a clip's cadence is heard first."""
+
+Part = int | Literal["whole", "second chord"]
+"""What a batch holds of its clips: all; so many frames of how they begin; a window around the second chord.
+
+Once a model has learnt to go on as a clip began, its words tell it something new only where something is
+chosen: in the opening, and when the chord of the cadence first comes. Over whole clips that is lost in the
+noise, and the words come to mean nothing. Batches of parts hold more clips instead.
+"""
+
+
+class Batch(NamedTuple):
+    """Clips, or parts of clips, to learn from.
+
+    Attributes
+    ----------
+    tokens : torch.Tensor
+        [clip, codebook, frame], int64.
+    captions : list of str
+    start : torch.Tensor
+        [clip], place of the first frame in its clip.
+    skip : int
+        So many frames are only there to be listened to.
+    """
+
+    tokens: torch.Tensor
+    captions: list[str]
+    start: torch.Tensor
+    skip: int
 
 
 class Clips:
@@ -43,26 +79,39 @@ class Clips:
             dealt = np.random.default_rng(scramble).permutation(emotional)
             self.quadrant[emotional] = self.quadrant[dealt]
 
-    def batch(self, rng: np.random.Generator, size: int) -> tuple[torch.Tensor, list[str]]:
-        """Tokens [size, codebook, frame] and freshly worded captions of clips drawn at random."""
-        picks = rng.integers(len(self.tokens), size=size)
+    def batch(self, rng: np.random.Generator, part: Part = "whole") -> Batch:
+        """Clips drawn at random, or parts of more of them, with freshly worded captions."""
+        length = {"whole": self.tokens.shape[-1], "second chord": BEFORE + AFTER}.get(part, part)
+        picks = rng.integers(len(self.tokens), size=BATCH if part == "whole" else SHORT // length)
         levels = [dict(zip(FACTORS, row, strict=True)) for row in self.levels[picks].tolist()]
         captions = [
             caption(quadrant, level, rng)
             for quadrant, level in zip(self.quadrant[picks].tolist(), levels, strict=True)
         ]
-        return torch.from_numpy(self.tokens[picks].astype(np.int64)), captions
+        window = part == "second chord"
+        start = SECOND_CHORD[[level["tempo"] for level in levels]] - BEFORE if window else 0 * picks
+        frames = start[:, None] + np.arange(length)
+        tokens = np.take_along_axis(self.tokens[picks], frames[:, None], axis=2).astype(np.int64)
+        return Batch(torch.from_numpy(tokens), captions, torch.from_numpy(start), BEFORE - 1 if window else 0)
 
 
-def cross_entropy(lm, tokens: torch.Tensor, captions: list[str]) -> torch.Tensor:
-    """Mean cross-entropy per codebook in nats, [codebook]."""
+def cross_entropy(
+    lm, tokens: torch.Tensor, captions: list[str | None], start: torch.Tensor | None = None, skip: int = 0
+) -> torch.Tensor:
+    """Mean cross-entropy per codebook in nats, [codebook], of a `Batch`'s parts."""
     from audiocraft.modules.conditioners import ConditioningAttributes
 
     conditions = [ConditioningAttributes(text={"description": text}) for text in captions]
-    out = lm.compute_predictions(tokens, conditions)
+    if start is not None:  # where a pass that is cut in parts goes on
+        lm.transformer._streaming_state["offsets"] = start
+    try:
+        out = lm.compute_predictions(tokens, conditions)
+    finally:
+        lm.transformer._streaming_state.clear()
     losses = []
     for k in range(tokens.shape[1]):
-        keep = out.mask[:, k]
+        keep = out.mask[:, k].clone()
+        keep[:, :skip] = False
         losses.append(F.cross_entropy(out.logits[:, k][keep].float(), tokens[:, k][keep]))
     return torch.stack(losses)
 
@@ -90,7 +139,7 @@ def train(
     start_from: Path | None = None,
     peak: float = 4e-3,
     others: float = OTHERS,
-    openings: int = 0,
+    parts: Sequence[Part] = ("whole",),
     device: str = "cpu",
 ) -> None:
     """Train to `steps` with `optimisers` and a cosine, resuming from `checkpoint` where it exists.
@@ -99,10 +148,8 @@ def train(
     ----------
     peak : float
         The largest learning rate of the matrices; that of all else is `others` times as large.
-    openings : int
-        Where it is above 0, three batches in four hold only so many frames of how clips begin, and so many
-        more clips. Once a model has learnt to go on as a clip began, its words tell it something new in
-        the opening alone: over whole clips that is lost in the noise, and the words come to mean nothing.
+    parts : sequence of Part
+        What the batches hold, one after the other, over and over.
     start_from : Path, optional
         A finished checkpoint of this function whose weights are the beginning (the base).
     """
@@ -127,12 +174,10 @@ def train(
                 group["lr"] = faster * peak * rate
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
         lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
-        short = openings and step % 4
-        tokens, captions = clips.batch(rng, OPENINGS // openings if short else BATCH)
-        if short:
-            tokens = tokens[:, :, :openings]
+        batch = clips.batch(rng, parts[step % len(parts)])
+        batch = batch._replace(tokens=batch.tokens.to(device), start=batch.start.to(device))
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            losses = cross_entropy(lm, tokens.to(device), captions)
+            losses = cross_entropy(lm, *batch)
         lm.zero_grad(set_to_none=True)
         losses.mean().backward()
         torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)

@@ -86,18 +86,43 @@ def test_a_language_model_cut_off_and_resumed_is_the_one_of_one_go(clips, tmp_pa
     assert_same_weights(whole, parts, "lm")
 
 
-def test_three_batches_in_four_may_hold_openings(clips, tmp_path, monkeypatch):
+def test_batches_hold_whole_clips_openings_and_second_chords_in_turn(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(train_lm, "BATCH", 2)
-    monkeypatch.setattr(train_lm, "OPENINGS", 40)
+    monkeypatch.setattr(train_lm, "SHORT", 40)
+    monkeypatch.setattr(train_lm, "SECOND_CHORD", np.array([15]))  # that of the clips' tempo
+    monkeypatch.setattr(train_lm, "BEFORE", 6)
+    monkeypatch.setattr(train_lm, "AFTER", 2)
     seen, real = [], train_lm.cross_entropy
 
-    def noted(lm, tokens, captions):
-        seen.append((tuple(tokens.shape), len(captions)))
-        return real(lm, tokens, captions)
+    def noted(lm, tokens, captions, start, skip):
+        seen.append((tuple(tokens.shape), len(captions), start.tolist(), skip))
+        return real(lm, tokens, captions, start, skip)
 
     monkeypatch.setattr(train_lm, "cross_entropy", noted)
-    train_lm.train(clips, tmp_path / "lm.pt", steps=4, seed=0, openings=10)
-    assert seen == [((2, 4, 30), 2), *[((4, 4, 10), 4)] * 3]
+    parts = ("whole", 10, "second chord")
+    train_lm.train(clips, tmp_path / "lm.pt", steps=4, seed=0, parts=parts)
+    whole, opening = ((2, 4, 30), 2, [0] * 2, 0), ((4, 4, 10), 4, [0] * 4, 0)
+    assert seen == [whole, opening, ((5, 4, 8), 5, [9] * 5, 5), whole]
+
+
+def test_a_part_of_a_clip_keeps_its_place_in_the_clip(clips):
+    """A model that had no other input than the place would see the same in a part as in the whole."""
+    from etude.lm import new_lm
+
+    lm = new_lm(0).eval()
+    blind = torch.zeros(1, 4, 30, dtype=torch.int64)
+    places = []
+    hook = lm.transformer.layers[0].register_forward_pre_hook(lambda _, inputs: places.append(inputs[0]))
+    with torch.no_grad():
+        for start, length in ((0, 30), (12, 8)):
+            at = torch.tensor([start])
+            train_lm.cross_entropy(lm, blind[:, :, :length], ["a song"], at)
+    hook.remove()
+    whole, part = (x[0] for x in places)
+    inner = slice(4, 8)  # steps without a special token
+    assert torch.allclose(whole[12:20][inner], part[inner], atol=1e-6)
+    assert not torch.allclose(whole[:8][inner], part[inner], atol=1e-2)
+    assert not lm.transformer._streaming_state
 
 
 def test_every_weight_has_one_optimiser():
