@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .plots import COLOURS, MARKERS, _figure
 from .stats import Interval
@@ -52,4 +53,55 @@ def readouts_by_layer(
         ax.set_ylabel(score)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def plane(
+    panels: Mapping[str, Mapping[str, Mapping[str, Sequence[Interval]]]],
+    alt: str,
+    axes: tuple[str, str] = ("valence read", "arousal read"),
+) -> Figure:
+    """Where conditions lie on two readouts: a panel for each model, means with intervals both ways.
+
+    Parameters
+    ----------
+    panels : dict
+        ``panels[model][kind][condition]``: (horizontal, vertical). Conditions differ by colour, kinds by
+        marker.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = _figure(alt, rows, columns, size=(8.2, 2.9 * rows + 0.6), sharex=True, sharey=True)
+    conditions = list(dict.fromkeys(c for kinds in panels.values() for of in kinds.values() for c in of))
+    kinds = list(dict.fromkeys(kind for of in panels.values() for kind in of))
+    for ax, (model, shown) in zip(grid.flat, panels.items(), strict=False):
+        ax.axhline(0, color="0.8", linewidth=0.6)
+        ax.axvline(0, color="0.8", linewidth=0.6)
+        for kind, means in shown.items():
+            for condition, (x, y) in means.items():
+                spread = [[[z.estimate - z.low], [z.high - z.estimate]] for z in (x, y)]
+                colour, marker = COLOURS[conditions.index(condition) % 7], MARKERS[kinds.index(kind) % 7]
+                ax.errorbar(
+                    x.estimate,
+                    y.estimate,
+                    xerr=spread[0],
+                    yerr=spread[1],
+                    color=colour,
+                    marker=marker,
+                    markersize=5,
+                    elinewidth=0.8,
+                )
+        ax.set_title(model, fontsize=10)
+    for ax in grid.flat[len(panels) :]:
+        ax.axis("off")
+    for ax in grid[-1]:
+        ax.set_xlabel(axes[0])
+    for ax in grid[:, 0]:
+        ax.set_ylabel(axes[1])
+    handles = [Line2D([], [], color=COLOURS[i % 7], linewidth=4, label=c) for i, c in enumerate(conditions)]
+    handles += [
+        Line2D([], [], color="k", marker=MARKERS[i % 7], linestyle="none", label=kind)
+        for i, kind in enumerate(kinds)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure

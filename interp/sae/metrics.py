@@ -80,10 +80,10 @@ class Reconstruction:
 
 
 def measure(dictionary: Dictionary, batches) -> Reconstruction:
-    """Measure a dictionary on an iterable of batches [row, d_in]."""
+    """Measure a dictionary on an iterable of batches [row, d_in], tensors or arrays."""
     result = Reconstruction()
     with torch.no_grad():
-        for x in batches:
+        for x in map(torch.as_tensor, batches):
             features = dictionary.encode(x)
             result.update(x, dictionary.decode(features), features)
     return result

@@ -37,3 +37,14 @@ def test_readouts_by_layer_has_a_panel_a_target_and_a_line_a_model():
 def test_readouts_by_layer_needs_alternative_text():
     with pytest.raises(InterpError, match="alternative text"):
         plots_readouts.readouts_by_layer(PANELS, ["in", "0"], {}, alt="")
+
+
+def test_a_plane_has_a_mean_with_both_intervals_for_every_condition_and_kind():
+    at = (Interval(0.5, 0.25, 0.75), Interval(-0.5, -0.75, -0.25))
+    panels = {"étude": {"emotion words": {"happy": at, "sad": at}, "neither": {"none": at}}}
+    figure = plots_readouts.plane(panels, alt="Readings of three conditions.")
+    (ax,) = figure.axes
+    assert len(ax.containers) == 3
+    assert [float(ax.containers[0].lines[0].get_data()[i][0]) for i in (0, 1)] == [0.5, -0.5]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["happy", "sad", "none", "emotion words", "neither"]
