@@ -173,6 +173,7 @@ def cohens_d(
 
     def d(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         scatter = sum(s[..., 2] - s[..., 1] ** 2 / s[..., 0] for s in (a, b))
+        scatter = np.maximum(scatter, 0)  # rounding may leave a draw of equal values just below
         spread = np.sqrt(scatter / (a[..., 0] + b[..., 0] - 2))
         difference = a[..., 1] / a[..., 0] - b[..., 1] / b[..., 0]
         return np.divide(difference, spread, out=np.full_like(spread, np.nan), where=spread > 1e-12)
