@@ -62,7 +62,7 @@ class Config:
     dead_after: int = 500_000
     """Vectors seen since a feature last fired, after which it counts as dead."""
 
-    bandwidth: float = 0.1
+    bandwidth: float = 1.0
     """Of the kernel that gives thresholds a gradient ("jumprelu"), for vectors of mean squared norm d_in."""
 
     prefixes: tuple[int, ...] = ()

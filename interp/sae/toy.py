@@ -44,7 +44,8 @@ class Planted:
     @property
     def features(self) -> torch.Tensor:
         """[n_features, d_in], unit vectors in random directions."""
-        draw = torch.Generator().manual_seed(self.seed)
+        # Far from the seeds that dictionaries start from: theirs must not be the same numbers.
+        draw = torch.Generator().manual_seed(2_654_435_769 + self.seed)
         return normalize(torch.randn(self.n_features, self.d_in, generator=draw))
 
     def sample(self, rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
