@@ -15,7 +15,19 @@ from report.project import here
 PROJECT = here()
 PHASES = sorted(path.stem for path in PROJECT.phases.glob("*.ipynb"))
 PROFILES = sorted(path.stem for path in (PROJECT.phases / "profiles").glob("*.yaml"))
-MAY_IMPORT = {"interp", "numpy", "pandas", "matplotlib", "IPython", "tqdm", "re", "pathlib", "json", "math"}
+MAY_IMPORT = {
+    "interp",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "IPython",
+    "tempfile",
+    "tqdm",
+    "re",
+    "pathlib",
+    "json",
+    "math",
+}
 
 each_phase = pytest.mark.parametrize("phase", PHASES)
 
