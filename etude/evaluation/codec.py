@@ -10,7 +10,7 @@ import torch
 
 from etude.corpus import draw
 from etude.evaluation.features import in_parallel
-from etude.evaluation.tables import Table, percent, show
+from etude.evaluation.tables import Table, percent, share, show
 from etude.evaluation.transcription import note_f1, transcribe
 from etude.render import SAMPLE_RATE, render, synthesise, to_level
 from etude.tunes import PROGRAMS, TUNES
@@ -132,7 +132,8 @@ def _group_tables(codec, name: str, clips: np.ndarray, clusters: np.ndarray) -> 
     found = {}
     for measure in AGREEMENTS:
         keep = np.isfinite(column[measure]).all(1)
-        both = [bootstrap(column[measure][keep, k], clusters[keep]) for k in (0, 1)]
+        averaged = share if measure.endswith("agrees") else bootstrap
+        both = [averaged(column[measure][keep, k], clusters[keep]) for k in (0, 1)]
         table.add(measure, str(keep.sum()), *map(show, both))
         found[measure] = both
         if measure.endswith("agrees"):

@@ -6,8 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from scipy.stats import binomtest
+
 from interp.errors import InterpError
-from interp.stats import Interval
+from interp.stats import Interval, mean
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,19 @@ def show(interval: Interval, form: str = ".2f", factor: float = 1.0) -> str:
     return "{} [{}, {}]".format(
         *(format(factor * x, form) for x in (interval.estimate, interval.low, interval.high))
     )
+
+
+def share(right: np.ndarray, clusters: np.ndarray | None = None) -> Interval:
+    """Share of what is right [clip], with its 95 % interval, which stays within 0 and 1.
+
+    Wilson's interval (1927) where clips are independent draws; over `clusters` [clip] where they are not.
+    """
+    right = np.asarray(right, float)
+    if clusters is None:
+        ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        return Interval(float(right.mean()), float(ends.low), float(ends.high))
+    found = mean(right, clusters)
+    return Interval(found.estimate, max(0.0, found.low), min(1.0, found.high))
 
 
 def percent(interval: Interval) -> str:

@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from etude.evaluation.judges import COLUMN, HEARD, Judges, QuadrantJudge, expected_high
-from etude.evaluation.tables import Table, percent, show
+from etude.evaluation.tables import Table, percent, share, show
 from etude.factors import FACTORS, GRAPHS, QUADRANTS
 from etude.words import CUE_WORDS, EMOTIONS, UNPAIRED
 from interp.descriptors import CUES as MEASURED
-from interp.stats import Interval, bootstrap, cohens_d
+from interp.stats import Interval, cohens_d
 
 Clips = dict[str, np.ndarray]
 QUADRANT_OF = {word: quadrant for quadrant, words in EMOTIONS.items() for word in words}
@@ -44,7 +44,7 @@ def judges_table(judges: Judges, held_out: Clips, emotional: dict[str, tuple[Cli
     for kind, (clips, judge) in emotional.items():
         said[f"quadrant, music of {kind}", "25 %"] = judge(judges.acoustic(clips)) == clips["quadrant"]
     for (name, chance), right in said.items():
-        table.add(name, str(len(right)), percent(_share(right, np.arange(len(right)))), chance)
+        table.add(name, str(len(right)), percent(share(right)), chance)
     return table
 
 
@@ -56,7 +56,7 @@ def cue_word_table(name: str, clips: Clips, judges: Judges, held_out: Clips) -> 
         "Prompts such as “fast music”. A clip has the cue if its measure lies on the word's side of the "
         "median of held-out factorial renders (mode: of even odds), or if the judge names the instrument. "
         "The last column is the same test on held-out renders that the word describes. Intervals are "
-        "clustered by prompt for the means.",
+        "Wilson's: every clip is a draw of its own, and a cue has no other words.",
     )
     heard, theirs = judges.heard(clips), judges.heard(held_out)
     firsts = np.array([prompt.split()[0] for prompt in clips["prompt"]])
@@ -74,13 +74,11 @@ def cue_word_table(name: str, clips: Clips, judges: Judges, held_out: Clips) -> 
         tests[timbre] = "instrument", firsts == timbre, named == index, theirs_named[described] == index
     passed = {}
     for words, (cue, asked, right, theirs_right) in tests.items():
-        mean, clusters = _share(right[asked], np.arange(asked.sum())), firsts[asked]
-        reference = _share(theirs_right, np.arange(len(theirs_right)))
-        table.add(words, str(asked.sum()), percent(mean), percent(reference))
-        passed.setdefault(cue, []).append((right[asked], clusters))
+        table.add(words, str(asked.sum()), percent(share(right[asked])), percent(share(theirs_right)))
+        passed.setdefault(cue, []).append(right[asked])
     for cue, parts in passed.items():
-        right, clusters = (np.concatenate(x) for x in zip(*parts, strict=True))
-        mean = _share(right, clusters)
+        right = np.concatenate(parts)
+        mean = share(right)
         table.add(f"all words for {cue}", str(len(right)), percent(mean), "")
         chance = 1 / len(FACTORS["timbre"]) if cue == "instrument" else 0.5
         if cue in LEAD or cue == "instrument":
@@ -179,20 +177,16 @@ def _quadrants(name: str, clips: Clips, judges: Judges, judge: QuadrantJudge, qu
     for q in QUADRANTS:
         own = quadrant == q
         shares = [f"{(said[own] == other).mean():.2f}" for other in QUADRANTS]
-        table.add(f"Q{q}", str(own.sum()), *shares, percent(_share(said[own] == q, words[own])))
+        table.add(f"Q{q}", str(own.sum()), *shares, percent(share(said[own] == q, words[own])))
     right = said == quadrant
-    everything = _share(right, words)
+    everything = share(right, words)
     table.add("all", str(len(right)), *[""] * 4, percent(everything))
     held_out = np.array([word in UNPAIRED for word in words])
     for label, group in (("held-out synonyms", held_out), ("other words", ~held_out)):
-        table.add(label, str(group.sum()), *[""] * 4, percent(_share(right[group], words[group])))
+        table.add(label, str(group.sum()), *[""] * 4, percent(share(right[group], words[group])))
     if name == "etude":
         table.goal("quadrant accuracy ≥ 65 % (chance 25 %)", everything.estimate >= 0.65, percent(everything))
     if name == "etude-null":
         within = everything.low <= 0.25 <= everything.high
         table.goal("quadrant accuracy within chance (25 %)", within, percent(everything))
     return table
-
-
-def _share(right: np.ndarray, clusters: np.ndarray) -> Interval:
-    return bootstrap(np.asarray(right, float), clusters, n=DRAWS)

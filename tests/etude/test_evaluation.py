@@ -29,6 +29,14 @@ def scale():
     return to_level(synthesise(notes, {MELODY: 0}, 4.0), 10.0)
 
 
+def test_a_share_has_an_interval_within_nought_and_one():
+    seven_of_eight = tables.share(np.array([1, 1, 1, 1, 1, 1, 1, 0]))
+    assert tables.percent(seven_of_eight) == "88 [53, 98] %"  # Wilson (1927)
+    assert tables.share(np.ones(4)).high == 1 > tables.share(np.ones(4)).low
+    pairs = np.repeat([1.0, 1.0, 0.5], 2)
+    assert tables.share(pairs, np.repeat([0, 1, 2], 2)).high == 1
+
+
 def test_the_transcriber_hears_a_scale(scale):
     notes = transcribe(scale, SAMPLE_RATE)
     wanted = Notes(np.array([[0.4 * i, 0.4 * i + 0.38] for i in range(8)]), np.array(SCALE, float))
