@@ -133,7 +133,7 @@ def ica_directions(vectors: np.ndarray, n: int, seed: int = 0) -> Directions:
     from sklearn.exceptions import ConvergenceWarning
 
     fitted = FastICA(
-        _components(vectors, n), whiten="unit-variance", max_iter=500, tol=1e-3, random_state=seed
+        _components(vectors, n), whiten="unit-variance", max_iter=4000, tol=1e-2, random_state=seed
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
