@@ -62,9 +62,16 @@ MAY_BE_TYPED = {
         "| valence, arousal | ±1 |",  # a scale of a data set
         "about .67 with rated valence and .81 with arousal",  # cited there
     ],
+    "book/corpora.md": [  # the scale of ratings
+        "in [-1, 1], or None where nobody rated it",
+        "has to be brought to [-1, 1] first",
+    ],
+    "book/sae.md": ["With k = 32 and F = 8,192"],  # an example
     "phases/0-foundation.ipynb": [
         '"If < 0.9, emotions are represented differently!"',  # quotes the notes
     ],
+    "phases/1-emotion-geometry.ipynb": ["a false discovery rate of 5 %"],  # levels that are aimed at
+    "phases/1-validation.ipynb": ["A test at 5 %", "may stay below 5 %"],
 }
 
 
