@@ -99,14 +99,14 @@ FULL = (
     "(run / f'.{name}.{pid}').symlink_to('/dev/full')"
 )
 FAILURES = {
-    "error": ("raise ValueError('no\\nsuch thing')", {}, "in cell 7 .*ValueError: no such thing"),
-    "kernel killed": ("import os\nos.kill(os.getpid(), 9)", {}, "in cell 7 .*its kernel died"),
+    "error": ("raise ValueError('no\\nsuch thing')", {}, "in cell 8 .*ValueError: no such thing"),
+    "kernel killed": ("import os\nos.kill(os.getpid(), 9)", {}, "in cell 8 .*its kernel died"),
     "runner killed": (
         "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)",
         {},
-        r"in cell 7 .*the process that ran it was killed \(SIGKILL\)",
+        r"in cell 8 .*the process that ran it was killed \(SIGKILL\)",
     ),
-    "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 15}, "cell 7 .*took longer than 15 s"),
+    "cell timeout": ("import time\ntime.sleep(60)", {"cell_timeout_s": 15}, "cell 8 .*took longer than 15 s"),
     "total timeout": ("import time\ntime.sleep(99)", {"timeout_s": 60}, "took longer than 60 s"),
     "outputs": (
         "1",
@@ -121,7 +121,7 @@ FAILURES = {
     "disk full of notebook": (
         f"name, pid = 'notebook.ipynb', __import__('os').getppid()\n{FULL}",
         {},
-        "in cell 7 .*OSError: .Errno 28. No space left on device",
+        "in cell 8 .*OSError: .Errno 28. No space left on device",
     ),
     "disk full before manifest": (
         f"name, pid = 'manifest.json', BUILDER\n{FULL}",
