@@ -59,7 +59,7 @@ def corpus(
     n : int
         Number of pieces.
     seed : int
-        Two corpora with different seeds share no piece; étude was trained on seed 2.
+        Two corpora with different seeds share no piece; étude was trained on seeds 2 and 3.
     seconds : float
         Length of every clip.
     vary : str, optional
