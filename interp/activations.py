@@ -150,7 +150,7 @@ def capture(
     if to is not None:
         if streaming:
             raise InterpError("A store is filled by teacher-forced passes; leave out streaming=True or to=.")
-        from .filling import fill
+        from .store.filling import fill
 
         settings = {"rows": rows, "steps": steps, "seconds": seconds}
         return fill(model, clips, to, chosen, settings, batch_size, dtype, worker, progress is not False)

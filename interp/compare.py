@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contrast import difference_interval, permutation_test
 from .stats import Interval
+from .stats.contrast import difference_interval, permutation_test
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -25,7 +25,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class ByLayer:
-    """The contrast of :func:`interp.contrast.within_between` at every layer.
+    """The contrast of :func:`interp.stats.contrast.within_between` at every layer.
 
     Attributes
     ----------

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.linalg import subspace_angles
 from scipy.spatial.distance import cdist
 
-from .claims import Measure
 from .errors import InterpError, unknown
-from .permutation import Test, relabellings
+from .results.claims import Measure
 from .stats import Interval, codes
+from .stats.permutation import Test, relabellings
 
 CIRCUMPLEX = {  # valence and arousal of the quadrants' middles (Russell 1980)
     "Q1": (1.0, 1.0),

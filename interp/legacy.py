@@ -71,7 +71,7 @@ def cosine_similarity(first: torch.Tensor, second: torch.Tensor) -> float:
     """Cosine between the mean vectors of two captures, conditional rows only.
 
     A value near 1 is what any two clips give, since all activations share a large common offset: it says
-    nothing without a comparison within and between conditions (``interp.contrast``).
+    nothing without a comparison within and between conditions (``interp.stats.contrast``).
     """
     pooled = [(x[0] if x.dim() == 4 else x).float().reshape(-1, x.shape[-1]).mean(0) for x in (first, second)]
     if pooled[0].shape != pooled[1].shape:

@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import contrast, permutation, stats
+from . import stats
 from .errors import InterpError, check_whole
-from .scores import score
+from .probe.scores import score
+from .stats import contrast, permutation
 
 CLIPS, STEPS = 3, 6  # in a cluster, in a clip
 ALPHA = 0.05

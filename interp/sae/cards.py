@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from .. import plots_features, results
+from .. import results
 from ..activations import interleave, text_condition
 from ..errors import InterpError, check_positive
 from ..generation import Generation
 from ..hooks import Pass, hook, running
+from ..plots.features import over_time
 from ..sites import find_site
 from .dictionary import Dictionary
 from .features import Activity, Encode, as_vectors
@@ -104,7 +105,7 @@ class Card:
         )
         shown = zip(called, self.excerpts, strict=True)
         panels = [(clip, e.seconds, e.activation, (e.start, e.end)) for clip, e in shown]
-        figure = plots_features.over_time(panels, alt)
+        figure = over_time(panels, alt)
         results.figure(name, figure, caption=self.caption)
         sounds = []
         for i, (clip, e) in enumerate(zip(called, self.excerpts, strict=True), 1):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.stats import rankdata, t
 
-from ..claims import Measure
 from ..errors import InterpError
-from ..permutation import relabellings
+from ..results.claims import Measure
 from ..stats import benjamini_hochberg, codes
+from ..stats.permutation import relabellings
 from .associations import Associations, Contrast, Labels, alike, associations, checked, sums_of_groups
 
 if TYPE_CHECKING:

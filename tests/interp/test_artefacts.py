@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from interp import artefacts
 from interp.errors import InterpError
+from interp.results import artefacts
 
 
 @pytest.fixture

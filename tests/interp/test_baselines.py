@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import interp
-from interp import baselines
 from interp.errors import InterpError
+from interp.probe import baselines
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import interp
-from interp import plots_features, results
+from interp import results
 from interp.errors import InterpError
+from interp.plots.features import answering_features, over_time
 from interp.sae import Dictionary
 from interp.sae.cards import Card, ablate, cards, describe, excerpts, matched, representatives
 from interp.sae.features import Activity, activity
@@ -155,9 +156,9 @@ def test_cards_are_recorded(model, clips, planted, monkeypatch, tmp_path):
 
 
 def test_features_above_each_auroc():
-    figure = plots_features.answering_features({"SAE": [0.5, 0.6, 0.9, 0.4]}, "alt")
+    figure = answering_features({"SAE": [0.5, 0.6, 0.9, 0.4]}, "alt")
     x, y = figure.axes[0].lines[0].get_data()
     np.testing.assert_allclose(x, [0.5, 0.5, 0.5, 0.6, 0.9, 1.0])
     np.testing.assert_allclose(y, [1, 1, 0.75, 0.5, 0.25, 0])
     with pytest.raises(InterpError, match="empty"):
-        plots_features.over_time([], "alt")
+        over_time([], "alt")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from interp import InterpError, results
-from interp.claims import HYPOTHESES
 from interp.results import Measure
+from interp.results.claims import HYPOTHESES
 
 GOOD = {"estimate": 0.3, "interval": (0.2, 0.4), "p": 0.01, "clips": 24, "clusters": 12}
 

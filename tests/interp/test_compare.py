@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import interp
-from interp import compare, contrast
+from interp import compare
+from interp.stats import contrast
 
 
 def layers_with(effects, seed=0, clusters=6, clips=3, width=24):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from interp import contrast
 from interp.errors import InterpError
+from interp.stats import contrast
 
 
 def planted(effect, seed=0, conditions=2, clusters=6, clips=4, width=16, offset=50.0):

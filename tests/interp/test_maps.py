@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from interp import InterpError, maps, results
+from interp import InterpError, results
+from interp.results import maps
 
 GROUPS = ["calm", "sad & <slow>", "calm"]
 POINTS = np.array([[0.0, 0.0], [1.0, 2.0], [-1.0, 1.0]])

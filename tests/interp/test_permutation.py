@@ -5,9 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from interp import permutation
 from interp.errors import InterpError
-from interp.permutation import association, relabellings, sign_flip, two_sample
+from interp.stats import permutation
+from interp.stats.permutation import association, relabellings, sign_flip, two_sample
 
 
 def test_one_label_a_cluster_is_dealt_over_clusters():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from interp import plots_readouts
 from interp.errors import InterpError
+from interp.plots.readouts import plane, readouts_by_layer
 from interp.stats import Interval
 
 PANELS = {
@@ -22,7 +22,7 @@ PANELS = {
 
 def test_readouts_by_layer_has_a_panel_a_target_and_a_line_a_model():
     baselines = {"tempo": {"acoustic descriptors": 0.7}}
-    figure = plots_readouts.readouts_by_layer(PANELS, ["in", "0"], baselines, alt="Scores by layer.")
+    figure = readouts_by_layer(PANELS, ["in", "0"], baselines, alt="Scores by layer.")
     tempo, cadence = figure.axes
     assert [tempo.get_title(), cadence.get_title()] == ["tempo", "cadence"]
     assert tempo.get_legend_handles_labels()[1] == [
@@ -36,13 +36,13 @@ def test_readouts_by_layer_has_a_panel_a_target_and_a_line_a_model():
 
 def test_readouts_by_layer_needs_alternative_text():
     with pytest.raises(InterpError, match="alternative text"):
-        plots_readouts.readouts_by_layer(PANELS, ["in", "0"], {}, alt="")
+        readouts_by_layer(PANELS, ["in", "0"], {}, alt="")
 
 
 def test_a_plane_has_a_mean_with_both_intervals_for_every_condition_and_kind():
     at = (Interval(0.5, 0.25, 0.75), Interval(-0.5, -0.75, -0.25))
     panels = {"étude": {"emotion words": {"happy": at, "sad": at}, "neither": {"none": at}}}
-    figure = plots_readouts.plane(panels, alt="Readings of three conditions.")
+    figure = plane(panels, alt="Readings of three conditions.")
     (ax,) = figure.axes
     assert len(ax.containers) == 3
     assert [float(ax.containers[0].lines[0].get_data()[i][0]) for i in (0, 1)] == [0.5, -0.5]

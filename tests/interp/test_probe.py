@@ -6,12 +6,11 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from interp import ridge
 from interp.errors import InterpError
-from interp.gain import gain
-from interp.probe import Probe, profile
-from interp.scores import score
-from interp.transfer import fit, transfer
+from interp.probe import Probe, profile, ridge
+from interp.probe.gain import gain
+from interp.probe.scores import score
+from interp.probe.transfer import fit, transfer
 
 
 def clips(seed=0, groups=24, per_group=3, width=12):

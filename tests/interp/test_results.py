@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from interp import InterpError, results, sounds
+from interp import InterpError, results
+from interp.results import sounds
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_the_same_figure_is_the_same_file(run):
 def test_sources_are_ours_only(run):
     results.finish()
     sources = json.loads((run / "sources.json").read_text())
-    assert any(path.endswith("interp/results.py") for path in sources["modules"])
+    assert any(path.endswith("interp/results/__init__.py") for path in sources["modules"])
     assert not [
         path for path in sources["modules"] if "site-packages" in path or path.endswith("json/__init__.py")
     ]

@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 
 import interp
 from interp import InterpError, Store
-from interp.writer import Writer
+from interp.store.writer import Writer
 
 PROMPTS = ["upbeat cheerful pop music", "sad", None, "calm", "happy piano"]
 
@@ -281,7 +281,7 @@ def numbered(tmp_path):
 
 
 def pool_of(clips: int, batch_size: int) -> float:
-    """A buffer in MiB for this many clips of `numbered`, by the terms of `interp.shuffle._clips_in`."""
+    """A buffer in MiB for this many clips of `numbered`, by the terms of `interp.store.shuffle._clips_in`."""
     return (clips * 50 * (8 + 8) + 4 * 50 * 8 + batch_size * 2 * 12) / 2**20
 
 

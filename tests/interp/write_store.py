@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from interp.writer import Writer
+from interp.store.writer import Writer
 
 SITES = {"resid.0": 6, "attn.1": 4}
 STEPS = 5

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from verdict_project import FOUND, NOTHING, ROOT, claim, content, hypothesis, write_run
 
 from interp import results
-from interp.claims import HYPOTHESES
+from interp.results.claims import HYPOTHESES
 from report.book import build_book
 from report.check import check_book
 from report.hypotheses import read

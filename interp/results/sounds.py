@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InterpError
+from ..errors import InterpError
 
 COLUMNS, HEIGHT, FLOOR_DB = 120, 24, -48.0  # of the picture
 

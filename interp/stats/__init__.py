@@ -2,7 +2,7 @@
 
 Clips made from one prompt, or cut from one song, are alike for reasons that nobody asks about.  They are a
 *cluster*, and what is resampled, left out or counted here is whole clusters.  Tests that deal labels anew are
-in :mod:`interp.permutation`; how well all of this keeps its promises is measured by ``make validate``.
+in :mod:`interp.stats.permutation`; how well all of this keeps its promises is measured by ``make validate``.
 
 Intervals are the estimate plus and minus a standard error times a quantile of Student's t.  The error comes
 from leaving out one cluster at a time (:func:`jackknife`), or from drawing clusters with replacement
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import false_discovery_control, t
 
-from .errors import InterpError
+from ..errors import InterpError
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 

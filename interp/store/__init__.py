@@ -10,7 +10,7 @@ A store is a folder in zarr 3, so that any language of the field reads it::
 A chunk is one row of one clip, so nothing that is written is ever read and changed again, and workers that
 hold different clips need no locks.  zarr puts a chunk into place by renaming a finished file; the record of a
 clip follows when its chunks are on the disk.  Whatever a killed writer leaves behind has no record, and is
-written again, to the same bytes (:mod:`interp.writer`).
+written again, to the same bytes (:mod:`interp.store.writer`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 import zarr
 from tqdm import tqdm
 
-from .errors import InterpError, unknown
+from ..errors import InterpError, unknown
 
 FORMAT = 1
 ROWS = {"cond": ("cond",), "null": ("null",), "both": ("cond", "null")}
@@ -170,7 +170,7 @@ class Store:
         )
 
     def batches(self, site: str, batch_size: int, seed: int = 0, **options) -> Iterator[np.ndarray]:
-        """Shuffled batches of vectors; see :func:`interp.shuffle.shuffled`."""
+        """Shuffled batches of vectors; see :func:`interp.store.shuffle.shuffled`."""
         from .shuffle import shuffled
 
         return shuffled(self, site, batch_size, seed, **options)

@@ -68,8 +68,8 @@ def accuracy_of_scores(matrix: np.ndarray, labels: np.ndarray, classes: int) -> 
     Parameters
     ----------
     matrix : np.ndarray
-        [clip, clip], from :func:`interp.ridge.held_out`. A clip is given the class whose predicted share is
-        largest against the class's share of all clips, so that frequent classes are not favoured.
+        [clip, clip], from :func:`interp.probe.ridge.held_out`. A clip is given the class whose predicted
+        share is largest against the class's share of all clips, so that frequent classes are not favoured.
     labels : np.ndarray
         Whole numbers from 0 to ``classes - 1``.
     """

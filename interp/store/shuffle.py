@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import InterpError, check_positive, check_whole
+from ..errors import InterpError, check_positive, check_whole
 
 if TYPE_CHECKING:
-    from .store import Store
+    from . import Store
 
 MB = 2**20
 

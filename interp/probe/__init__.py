@@ -5,16 +5,16 @@ number (ridge regression, scored by R²) or a class (logistic regression, scored
 
 - **Score**: of predictions on held-out groups; the regularisation is chosen in grouped folds within those
   trained on. Its interval leaves out one group at a time, with the predictions as they are.
-- **p**: labels are dealt anew over groups (:mod:`interp.permutation`). The statistic is the best score over
-  three fixed penalties, on the labels as they are and on each dealing alike: nothing chosen on the real
-  labels is used for the others, so the test is exact, and :mod:`interp.ridge` makes it cheap. For classes it
-  is the score of ridge regression on one column a class, not that of the logistic fits.
+- **p**: labels are dealt anew over groups (:mod:`interp.stats.permutation`). The statistic is the best score
+  over three fixed penalties, on the labels as they are and on each dealing alike: nothing chosen on the real
+  labels is used for the others, so the test is exact, and :mod:`interp.probe.ridge` makes it cheap. For
+  classes it is the score of ridge regression on one column a class, not that of the logistic fits.
 - **Selectivity** (Hewitt & Liang 2019): a probe that can remember groups looks good where clips of one group
   are both trained on and tested.  So with such folds, the score on the target minus that on a control task in
   which every group has the label of a clip drawn at random.
 
-What a readout gains over a baseline is in :mod:`interp.gain`, readouts across corpora in
-:mod:`interp.transfer`.
+What a readout gains over a baseline is in :mod:`interp.probe.gain`, readouts across corpora in
+:mod:`interp.probe.transfer`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ..errors import InterpError, check_whole
+from ..results.claims import Measure
+from ..stats import Interval, codes, jackknife, totals
+from ..stats.permutation import Test, relabellings
 from . import ridge
-from .claims import Measure
-from .errors import InterpError, check_whole
-from .permutation import Test, relabellings
 from .scores import accuracy_of_scores, r_squared, score
-from .stats import Interval, codes, jackknife, totals
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the logistic probe: scikit-learn's C
 CONTROLS = 20  # dealings of the control task
@@ -251,7 +251,7 @@ def profile(
     Parameters
     ----------
     sites : dict
-        From a site, or a baseline (:mod:`interp.baselines`), to its vectors [clip, width].
+        From a site, or a baseline (:mod:`interp.probe.baselines`), to its vectors [clip, width].
     numbers, classes : dict
         From a target to its labels [clip]: ridge and logistic probes.
     options : of :class:`Probe`.

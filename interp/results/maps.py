@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Outline
 
-from . import results
-from .errors import InterpError, check_list
-from .plots import COLOURS, MARKERS, _as_numpy, _figure
+from .. import results
+from ..errors import InterpError, check_list
+from ..plots import COLOURS, MARKERS, _as_numpy, _figure
 
 DPI = 100  # dots of the layout are pixels of the SVG at its natural size
 MARKER_PT = 7  # size of a marker

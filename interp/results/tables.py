@@ -6,7 +6,7 @@ import html
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from .errors import InterpError
+from ..errors import InterpError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def table(name: str, frame: pd.DataFrame, *, caption: str) -> None:
         If the name is malformed or taken, the caption is empty, the table is, or its rows or columns have
         names of several levels.
     """
-    from . import results  # which has this function among its own
+    from .. import results  # which has this function among its own
 
     results._need_text(f"Table {name!r}", {"caption": caption})
     if not frame.size or frame.index.nlevels > 1 or frame.columns.nlevels > 1:

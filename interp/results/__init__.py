@@ -1,11 +1,11 @@
 """What a notebook leaves: numbers, figures, tables and sounds, each under a name.
 
-A notebook calls :func:`number`, :func:`figure`, :func:`~interp.tables.table`, :func:`audio` and
-:func:`~interp.claims.claim`.  Each of them shows the thing in the notebook and writes it into the run's
-folder at once::
+A notebook calls :func:`number`, :func:`figure`, :func:`~interp.results.tables.table`, :func:`audio` and
+:func:`~interp.results.claims.claim`.  Each of them shows the thing in the notebook and writes it into the
+run's folder at once::
 
     results.json      every number, figure, table, audio item and claim, by name
-    figures/*         one PNG a figure; beside that of a sound map the same as HTML (:mod:`interp.maps`)
+    figures/*         one PNG a figure; a sound map also as HTML (:mod:`interp.results.maps`)
     audio/*           two files a sound, named after the hash of its content: the sound and its outline
     sources.json      which source files the run had loaded (written by :func:`finish`)
 
@@ -31,12 +31,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import InterpError
 from . import sounds
 from .claims import Measure, claim  # noqa: F401  part of this module's interface
-from .errors import InterpError
 from .tables import table  # noqa: F401  likewise
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RUN_DIR = "INTERP_RUN_DIR"
 KINDS = ("numbers", "figures", "tables", "audio")
 
@@ -193,7 +193,7 @@ def audio(
     Raises
     ------
     InterpError
-        If caption or what to listen for is empty, or the waveform is none (:mod:`interp.sounds`).
+        If caption or what to listen for is empty, or the waveform is none (:mod:`interp.results.sounds`).
     """
     _need_text(f"Audio {name!r}", {"caption": caption, "word on what to listen for": listen})
     samples = sounds.as_samples(name, waveform)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .claims import Measure
-from .errors import InterpError
-from .permutation import sign_flip
-from .probe import Reading
+from ..errors import InterpError
+from ..results.claims import Measure
+from ..stats import Interval, jackknife, totals
+from ..stats.permutation import sign_flip
+from . import Reading
 from .scores import score
-from .stats import Interval, jackknife, totals
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .errors import check_list
-from .plots import COLOURS, _figure
+from ..errors import check_list
+from . import COLOURS, _figure
 
 
 def over_time(

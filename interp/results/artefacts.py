@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import InterpError
-from .results import ROOT, run_dir
+from ..errors import InterpError
+from . import ROOT, run_dir
 
 HANDED = "INTERP_ARTEFACTS"
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from .activations import batches_of, capture, kept_steps
-from .audio import encode
-from .corpora import Corpus, from_files
-from .errors import InterpError
-from .generation import Generation
-from .store import Store
+from ..activations import batches_of, capture, kept_steps
+from ..audio import encode
+from ..corpora import Corpus, from_files
+from ..errors import InterpError
+from ..generation import Generation
+from . import Store
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from .model import Model
-    from .sites import Site
+    from ..model import Model
+    from ..sites import Site
 
 
 def fill(

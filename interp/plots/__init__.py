@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from .errors import InterpError, check_list
-from .stats import Interval
+from ..errors import InterpError, check_list
+from ..stats import Interval
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
@@ -246,7 +246,7 @@ def within_between(
     ----------
     series : dict
         From a model's name to ``{"estimates": [Interval, ...], "nulls": [array, ...]}``, one per layer:
-        :func:`interp.contrast.difference_interval`, and the null of its ``permutation_test``, which
+        :func:`interp.stats.contrast.difference_interval`, and the null of its ``permutation_test``, which
         is drawn as the band between its 2.5th and 97.5th percentile.
     layers : list
         What the layers are called on the axis.

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .errors import InterpError, check_list, unknown
+from ..errors import InterpError, check_list, unknown
 
 if TYPE_CHECKING:
     import torch
 
-    from .generation import Generation
+    from ..generation import Generation
 
 GROUP = "interp.corpora"
 Label = str | int | float | None
@@ -53,7 +53,7 @@ class AudioFile:
 
     def read(self) -> tuple[torch.Tensor, int]:
         """The file's content; raises :class:`InterpError` if it is missing or not audio."""
-        from .audio import read_file
+        from ..audio import read_file
 
         return read_file(self.path)
 
@@ -148,7 +148,7 @@ class Clip:
 
     def waveform(self, sample_rate: int, channels: int = 1) -> torch.Tensor:
         """The sound as [channel, sample] float32 at ``sample_rate`` Hz, level unchanged."""
-        from .audio import convert
+        from ..audio import convert
 
         return convert(*self.audio.read(), sample_rate, channels)
 
@@ -240,7 +240,7 @@ def corpus(name: str | Path, **options) -> Corpus:
     ----------
     name : str or path
         A registered corpus (``interp.corpora.plugins()``), or a folder of audio with a table of labels,
-        see :func:`interp.folder.read_folder`.
+        see :func:`interp.corpora.folder.read_folder`.
     options
         Whatever that corpus takes, such as ``n``, ``seed`` and ``seconds``.
 

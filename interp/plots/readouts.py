@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .plots import COLOURS, MARKERS, _figure
-from .stats import Interval
+from ..stats import Interval
+from . import COLOURS, MARKERS, _figure
 
 
 def readouts_by_layer(

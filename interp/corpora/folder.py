@@ -6,8 +6,8 @@ import csv
 import math
 from pathlib import Path
 
-from .corpora import AudioFile, Clip, Corpus, Label
-from .errors import InterpError
+from ..errors import InterpError
+from . import AudioFile, Clip, Corpus, Label
 
 KNOWN = ("file", "valence", "arousal", "quadrant", "group")
 

@@ -16,8 +16,8 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from .errors import InterpError, check_list, unknown
-from .store import FORMAT, ROWS, Store, sha256
+from ..errors import InterpError, check_list, unknown
+from . import FORMAT, ROWS, Store, sha256
 
 PRECISIONS = ("float16", "float32")
 

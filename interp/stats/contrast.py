@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InterpError
+from ..errors import InterpError
+from . import Interval, codes
 from .permutation import Test, relabellings
-from .stats import Interval, codes
 
 Vectors = np.ndarray
 

@@ -9,12 +9,12 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .errors import InterpError
-from .permutation import Test, relabellings
-from .probe import Probe, Reading, check_classes, check_numbers, check_vectors, logistic_pipeline
+from ..errors import InterpError
+from ..stats import jackknife, totals
+from ..stats.permutation import Test, relabellings
+from . import Probe, Reading, check_classes, check_numbers, check_vectors, logistic_pipeline
 from .ridge import PENALTIES
 from .scores import r_squared, score
-from .stats import jackknife, totals
 
 
 def fit(

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import unknown
+from ..errors import unknown
 
 if TYPE_CHECKING:
-    from .generation import Generation
-    from .model import Model
+    from ..generation import Generation
+    from ..model import Model
 
 
 def codec_embeddings(model: Model, clips: Generation) -> np.ndarray:
@@ -25,7 +25,7 @@ def codec_embeddings(model: Model, clips: Generation) -> np.ndarray:
 
     A readout of this knows which codes a clip is made of, not their order.
     """
-    from .activations import capture
+    from ..activations import capture
 
     return capture(model, clips, sites=("resid.pre",), rows="null").pooled("resid.pre").numpy()
 
@@ -35,8 +35,8 @@ def acoustic_descriptors(model: Model, clips: Generation) -> np.ndarray:
 
     A cue that a clip does not have is at the mean of the others; a cue that is the same in all is left out.
     """
-    from .cues import standardised
-    from .descriptors import describe_all
+    from ..cues import standardised
+    from ..descriptors import describe_all
 
     return standardised(describe_all(clips.audio.numpy(), clips.sample_rate))
 
@@ -54,8 +54,8 @@ def text_embeddings(model: Model, clips: Generation) -> np.ndarray:
 
 def random_twin(model: Model, clips: Generation, seed: int = 0) -> np.ndarray:
     """Mean activations of a twin with weights drawn from a seed, middle block, no words: [clip, d_model]."""
-    from .activations import capture
-    from .loading import load
+    from ..activations import capture
+    from ..loading import load
 
     twin = load(model.name, device=str(model.device), twin_seed=seed)
     site = f"resid.{twin.n_layers // 2}"

@@ -27,8 +27,8 @@ from math import factorial, prod
 
 import numpy as np
 
-from .errors import InterpError, check_whole, unknown
-from .stats import codes
+from ..errors import InterpError, check_whole, unknown
+from . import codes
 
 TIE = 1e-12  # relabellings that only rename conditions tie exactly, up to rounding
 

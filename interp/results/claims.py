@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InterpError, check_whole, unknown
+from ..errors import InterpError, check_whole, unknown
 
 HYPOTHESES = "INTERP_HYPOTHESES"  # names another file than the project's own
 
@@ -45,7 +45,7 @@ class Measure:
     clusters: int
 
     def __post_init__(self) -> None:
-        from .results import _finite
+        from . import _finite
 
         for name in ("estimate", "p"):
             object.__setattr__(self, name, _finite(getattr(self, name), f"A claim's {name}"))
@@ -87,7 +87,7 @@ def claim(identifier: str, measures: Mapping[str, Measure], *, target: str, note
     The hypothesis is kept beside the claim as it stood at that moment, so that the book can tell when it was
     changed after the run.
     """
-    from . import results  # which has this function among its own
+    from .. import results  # which has this function among its own
 
     stated = _hypothesis(identifier)
     if target not in measures:
@@ -117,7 +117,7 @@ def _hypothesis(identifier: str) -> dict[str, Any]:
     """The entry of a hypothesis, as it stands in the file.  Its form is checked by the report builder."""
     import yaml
 
-    from .results import ROOT
+    from . import ROOT
 
     path = Path(os.environ.get(HYPOTHESES) or ROOT / "phases" / "hypotheses.yaml")
     if not path.is_file():
