@@ -23,6 +23,7 @@ _WHERE = {
     "hook": "hooks",
     "load": "loading",
     "plugins": "loading",
+    "steer": "steering",
 }
 __all__ = [*_WHERE]
 

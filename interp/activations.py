@@ -206,9 +206,8 @@ class Recorder:
 
         return write
 
-    def finish_batch(self, layout: Pass, clips: list[int] | None = None) -> None:
-        """Set the batch's buffers aside; ``clips`` are its indices in the whole, by default consecutive."""
-        clips = clips or list(range(layout.first_clip, layout.first_clip + layout.clips))
+    def finish_batch(self, layout: Pass) -> None:
+        """Set the batch's buffers aside."""
         for site in self.sites:
             name, buffer = site.name, self.buffers.get(site.name)
             if buffer is None:
@@ -218,7 +217,7 @@ class Recorder:
                 raise InterpError(
                     f"Activations at {name} of {self.model.name} are not finite (NaN or infinite)."
                 )
-            self.parts[name].append((clips, kept.cpu() if self.store_on_cpu else kept))
+            self.parts[name].append((layout.members, kept.cpu() if self.store_on_cpu else kept))
         self.buffers.clear()
 
     def result(self) -> dict[str, torch.Tensor]:
@@ -293,14 +292,15 @@ def _teacher_force(
             length = clips.text_steps[members[0]]
             sequence = interleave(model, clips.tokens[members].to(model.device))
             prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
-            layout = Pass(len(members), (recorder.groups,))
+            frames = clips.tokens.shape[-1]
+            layout = Pass(len(members), (recorder.groups,), members, run_clips=len(clips), frames=frames)
             with running(model, layout), model.musicgen.autocast:
                 # Null rows may be padded to any length: all positions of a null text are zeros alike, and
                 # attention over equal keys gives the same whatever their number.
                 texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
                 condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
                 model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
-            recorder.finish_batch(layout, members)
+            recorder.finish_batch(layout)
 
 
 def interleave(model: Model, tokens: torch.Tensor) -> torch.Tensor:

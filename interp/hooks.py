@@ -9,7 +9,7 @@ every run that starts from this library (``Model.generate``, ``interp.capture``)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -36,8 +36,14 @@ class Pass:
     calls : tuple of tuple of str
         The row groups of a call, for each call of a step: ``(("cond", "null"),)`` for guidance in one batch,
         ``(("cond",), ("null",))`` for ``two_step_cfg``, ``(("cond",),)`` for conditional rows alone.
-    first_clip : int
-        Index of the first clip of this batch in the whole run.
+    members : sequence of int
+        Index of each clip of this batch in the whole run; by default the batch is the whole run.
+    run_clips : int
+        Number of clips in the whole run.
+    frames : int
+        Frames of a finished clip; 0 if whoever runs the model did not say.
+    first_frame : int
+        Frame of the clip at which the current window begins.
     start, length : int
         The current call carries sequence steps ``start`` to ``start + length - 1``.
     next_start : int
@@ -48,12 +54,19 @@ class Pass:
 
     clips: int
     calls: tuple[tuple[str, ...], ...]
-    first_clip: int = 0
+    members: Sequence[int] = ()
+    run_clips: int = 0
+    frames: int = 0
+    first_frame: int = 0
     start: int = 0
     length: int = 0
     next_start: int = 0
     window: int = -1
     _call: int = field(default=-1, repr=False)
+
+    def __post_init__(self) -> None:
+        self.members = self.members or range(self.clips)
+        self.run_clips = self.run_clips or self.clips
 
     def advance(self, sequence: torch.Tensor) -> None:
         """Note that the language model is about to process ``sequence`` [row, codebook, step]."""

@@ -40,7 +40,7 @@ def sample_tokens(
     if model.lm.training:
         raise InterpError(f"{model.name} is in training mode; call model.lm.eval() first.")
     calls = (("cond",), ("null",)) if plan.two_step_cfg else (("cond", "null"),)
-    parts: list[torch.Tensor] = []
+    frames, parts = int(plan.seconds * model.frame_rate), []
     with (
         model.musicgen.autocast,
         tqdm(
@@ -52,7 +52,8 @@ def sample_tokens(
         ) as bar,
     ):
         for clips in _batches(plan):
-            with running(model, Pass(len(clips), calls, first_clip=clips[0])) as layout:
+            layout = Pass(len(clips), calls, members=clips, run_clips=len(plan), frames=frames)
+            with running(model, layout):
                 parts.append(_sample_batch(model, plan, clips, layout, _advance(bar, clips, len(plan))).cpu())
             if after_batch is not None:
                 after_batch(layout)
@@ -87,7 +88,7 @@ def _sample_batch(
     noise = exponential_noise(plan.seed, streams, (model.n_codebooks, model.cardinality), model.device)
     first = 0
     while known < frames:
-        stop = min(first + window, frames)
+        layout.first_frame, stop = first, min(first + window, frames)
         for done in _fill(model, plan, tokens[..., first:stop], known - first, texts, layout, noise):
             tick(min(1.0, (first + done) / frames))
         known, first = stop, first + stride
