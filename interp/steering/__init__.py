@@ -2,8 +2,8 @@
 
 A :class:`Vector` is made from a contrast of clips (``vectors.py``) or from features of a dictionary, with
 controls of the same size beside it (``controls.py``); :func:`steer` adds it (``apply.py``), an
-:class:`Eraser` removes a concept (``erase.py``), and :func:`select` chooses layer and strength on prompts kept
-for that (``choice.py``).
+:class:`Eraser` removes a concept (``erase.py``), and :func:`select` chooses layer and strength on prompts
+kept for that (``choice.py``).
 """
 
 from .apply import OPERATORS, Clamp, Monitor, steer

@@ -1,13 +1,13 @@
 """Take a concept out of activations: the opposite of steering.
 
-An eraser is affine, ``r(x) = x - left right (x - mean)``, with one column of ``left`` [width, k] and one row of
+An eraser is affine, ``r(x) = x - left right (x - mean)``, with a column of ``left`` [width, k] and a row of
 ``right`` [k, width] for each dimension that goes.
 
 - :func:`projection`: ``left = right'``, orthonormal. Nothing is left along the vectors themselves, but what
   correlates with the concept may still tell it.
-- :func:`leace`: no linear readout (least squares, logistic) of the clips it was fitted to can tell the concept
-  any more, and of all affine erasers that achieve this it moves the clips least (Belrose et al. 2023, arXiv
-  2306.03819, theorem 4.3).
+- :func:`leace`: no linear readout (least squares, logistic) of the clips it was fitted to does better than a
+  constant, and of all affine erasers that achieve this it moves the clips least (Belrose et al. 2023, arXiv
+  2306.03819, theorem 4.3), as far as their covariance is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ..errors import InterpError, check_list
-from .saved import Located
+from .saved import Located, origin
 from .vectors import Vector
 
 if TYPE_CHECKING:
@@ -67,9 +67,8 @@ def projection(vectors: Sequence[Vector], mean: np.ndarray | None = None) -> Era
             f"The mean is {list(centre.shape)}; it must be [{vectors[0].width}] as the vectors."
         )
     about = {"method": "projection", "of": [v.about for v in vectors]}
-    first = vectors[0]
-    centre = centre.astype(np.float32)
-    return Eraser(axes.T.copy(), axes, centre, site=first.site, model=first.model, about=about)
+    place = {"site": vectors[0].site, "model": vectors[0].model}
+    return Eraser(axes.T.copy(), axes, centre.astype(np.float32), **place, about=about)
 
 
 def leace(
@@ -87,8 +86,8 @@ def leace(
     Notes
     -----
     With C the covariance of vectors and labels and S that of vectors, ``left = C`` and
-    ``right = (C' S^-1 C)^+ C' S^-1``; then ``cov(r(x), label) = C - C = 0`` whatever invertible S is. S is the
-    shrunk estimate of Ledoit & Wolf (2004), since there are often fewer clips than dimensions.
+    ``right = (C' S^-1 C)^+ C' S^-1``; then ``cov(r(x), label) = C - C = 0`` whatever invertible S is. S is
+    the shrunk estimate of Ledoit & Wolf (2004), since there are often fewer clips than dimensions.
     """
     from sklearn.covariance import LedoitWolf
 
@@ -96,7 +95,7 @@ def leace(
     z = z.reshape(len(z), -1)
     if x.ndim != 2 or len(x) != len(z) or not (np.isfinite(x).all() and np.isfinite(z).all()):
         raise InterpError(
-            f"Vectors {list(x.shape)} and labels {list(z.shape)}: want finite [clip, width] and [clip, label]."
+            f"Vectors {list(x.shape)} and labels {list(z.shape)}: want [clip, width], [clip, label], no NaN."
         )
     mean, z = x.mean(0), z - z.mean(0)
     cross = (x - mean).T @ z / len(x)
@@ -106,4 +105,4 @@ def leace(
     right = np.linalg.pinv(cross.T @ whitened, rcond=1e-10, hermitian=True) @ whitened.T
     known = {"method": "leace", "clips": len(x), "labels": z.shape[1]}
     parts = (part.astype(np.float32) for part in (cross, right, mean))
-    return Eraser(*parts, site=site, model=model.hash if model else "", about=about | known)
+    return Eraser(*parts, **origin(site, model, about | known))

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from ..sites import Site
 
 
+def origin(site: str, model: Model | None, about: dict) -> dict:
+    """The arguments of a :class:`Located` that was made at a site of a model, if that is known."""
+    if model is None:
+        return {"site": site, "about": about}
+    return {"site": site, "model": model.hash, "about": about | {"model": model.name}}
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Located:
     """Something that belongs to one site of one model.
@@ -70,7 +77,7 @@ class Located:
         found = find_site(model, site or self.site)
         if found.width != self.width:
             raise InterpError(
-                f"This {self._kind} has width {self.width} and {found.name} of {model.name} has {found.width}."
+                f"This {self._kind} has width {self.width}, and {found.name} of {model.name} {found.width}."
             )
         return found
 

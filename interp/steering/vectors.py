@@ -4,17 +4,17 @@ All take one vector per clip and one label per clip, so it is the caller's busin
 generations of prompts or recordings, and pooled how.  Every direction points from low labels to high ones and
 is as long as the difference between the two sides' means, so that methods compare at equal size.
 
-=================  =============================================================================================
+=================  =======================================================================================
 method             direction
-=================  =============================================================================================
+=================  =======================================================================================
 ``mean``           mean of the high clips minus mean of the low (Turner et al. 2023, Rimsky et al. 2024)
-``pca``            first axis of the clips' differences from the mean of the *other* side, not centred
+``pca``            first axis of the clips' differences from the mean of the *other* side, uncentred
 ``least_squares``  weights of ridge regression on the labels (Panda et al. 2025, arXiv 2506.10225)
 ``logistic``       weights of logistic regression
 ``lda``            mean difference whitened by the shrunk covariance within sides (Ledoit & Wolf 2004)
-=================  =============================================================================================
+=================  =======================================================================================
 
-With n clips a side, the uncentred second moment that ``pca`` takes the first axis of is n c c' + S: the mean
+With n clips, the uncentred second moment that ``pca`` takes the first axis of is n c c' + S: the mean
 difference c and the scatter S within sides.  Centring first, as some libraries do, leaves S alone, in which
 nothing of c is found.
 """
@@ -30,7 +30,7 @@ import numpy as np
 from ..errors import InterpError, unknown
 from ..probe import check_numbers
 from ..stats import codes
-from .saved import Located
+from .saved import Located, origin
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -50,7 +50,10 @@ class Vector(Located):
     values: np.ndarray
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values, np.float32)
+        try:
+            values = np.asarray(self.values, np.float32)
+        except (TypeError, ValueError) as error:
+            raise InterpError(f"A steering vector must be an array [width]: {error}.") from error
         if values.ndim != 1 or values.size == 0:
             raise InterpError(f"A steering vector must be [width], not {list(values.shape)}.")
         object.__setattr__(self, "values", values)
@@ -181,7 +184,7 @@ def contrast(
     x, cluster = np.asarray(vectors, float), codes(clusters)
     if x.ndim != 2 or len(x) != len(cluster) or not np.isfinite(x).all():
         raise InterpError(
-            f"Vectors {list(x.shape)} and {len(cluster)} clusters: want finite [clip, width], one vector and one "
+            f"Vectors {list(x.shape)} and {len(cluster)} clusters: want [clip, width] without NaN, and one "
             "cluster a clip (pool the steps and choose the rows first)."
         )
     y = check_numbers(labels, cluster)
@@ -197,12 +200,7 @@ def contrast(
     direction *= np.sign(direction @ difference) or 1.0
     # Plain values of this call come first, so that a caller cannot contradict them.
     known = {"method": method, "clips": len(x), "clusters": int(cluster.max()) + 1, "seed": seed}
-    return Vector(
-        direction * (length / np.linalg.norm(direction)),
-        site=site,
-        model=model.hash if model else "",
-        about=about | known | ({"model": model.name} if model else {}),
-    )
+    return Vector(direction * (length / np.linalg.norm(direction)), **origin(site, model, about | known))
 
 
 def of_features(
@@ -230,7 +228,7 @@ def of_features(
     rows = dictionary.decoder.detach().float().cpu().numpy()
     values = sum(value * rows[feature] for feature, value in highest.items())
     known = {"method": "features", "features": {str(f): float(v) for f, v in highest.items()}}
-    return Vector(values, site=site, model=model.hash if model else "", about=about | known)
+    return Vector(values, **origin(site, model, about | known))
 
 
 def check_features(dictionary: Dictionary, values: Mapping[int, float]) -> None:
