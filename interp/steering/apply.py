@@ -69,6 +69,9 @@ OPERATORS = {"norm_preserving": _norm_preserving, "relative": _relative, "add": 
 class Clamp(Located):
     """Set features of a dictionary to fixed activations; what the dictionary does not explain stays.
 
+    They are set in the dictionary's reconstruction of the state. Read off the new state again, a feature that
+    was silent comes out lower, by as much as it had been below its threshold.
+
     Attributes
     ----------
     dictionary : Dictionary
