@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 
 from .errors import InterpError, unknown
 from .results.claims import Measure
-from .stats import Interval, codes
+from .stats import Interval, codes, leave_one_out
 from .stats.permutation import Test, relabellings
 
 CIRCUMPLEX = {  # valence and arousal of the quadrants' middles (Russell 1980)
@@ -122,8 +122,7 @@ def axis_overlap(
     null = _squared_cosine(x, y, z[index], halves)
     count = cluster.max() + 1
     without = np.array([_squared_cosine(x, y, z[None], halves, cluster != g)[0] for g in range(count)])
-    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    interval = Interval.of(observed - null.mean(), error, count - 1)
+    interval = leave_one_out(observed - null.mean(), without)
     test = Test.of(float(observed), null, exact)
     return Finding(interval.estimate, interval, test, len(x), int(count))
 

@@ -92,6 +92,12 @@ def jackknife(sums: np.ndarray, statistic: Statistic, level: float = 0.95) -> In
             "The statistic has no value once a cluster is left out (a class or a condition is then empty, or "
             "nothing varies); give each class two clusters or more."
         )
+    return leave_one_out(estimate, without, level)
+
+
+def leave_one_out(estimate: float, without: np.ndarray, level: float = 0.95) -> Interval:
+    """Interval of an estimate from the estimates [cluster] without each cluster, see :func:`jackknife`."""
+    count = len(without)
     error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
     return Interval.of(estimate, error, count - 1, level)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InterpError
-from . import Interval, codes
+from . import Interval, codes, leave_one_out
 from .permutation import Test, relabellings
 
 Vectors = np.ndarray
@@ -83,8 +83,7 @@ def difference_interval(
     kept = np.array([np.delete(np.arange(number), i) for i in range(number)])
     rows, columns = kept[:, :, None], kept[:, None, :]
     without = _difference(sums[rows, columns], counts[rows, columns], condition[kept])
-    error = np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum())
-    return Interval.of(_difference(sums, counts, condition), error, number - 1, level)
+    return leave_one_out(_difference(sums, counts, condition), without, level)
 
 
 def _prepare(
