@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import InterpError, check_list
+from ..errors import InterpError
 from .saved import Located, origin
-from .vectors import Vector
+from .vectors import Vector, span
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -56,11 +56,7 @@ class Eraser(Located):
 
 def projection(vectors: Sequence[Vector], mean: np.ndarray | None = None) -> Eraser:
     """Project the span of ``vectors`` out; what was there becomes that of ``mean`` [width], or zero."""
-    vectors = check_list(vectors, "vectors")
-    for other in vectors:
-        vectors[0]._meets(other)
-    size, axes = np.linalg.svd(np.stack([v.unit for v in vectors]).astype(float), full_matrices=False)[1:]
-    axes = axes[size > 1e-6 * size[0]].astype(np.float32)
+    axes = span(vectors).astype(np.float32)
     centre = np.zeros(vectors[0].width) if mean is None else np.asarray(mean)
     if centre.shape != (vectors[0].width,):
         raise InterpError(

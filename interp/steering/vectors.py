@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InterpError, unknown
+from ..errors import InterpError, check_list, unknown
 from ..probe import check_numbers
 from ..stats import codes
 from .saved import Located, origin
@@ -48,10 +48,11 @@ class Vector(Located):
     """
 
     values: np.ndarray
+    __array_ufunc__ = None  # so that np.float64(2) * vector is a vector
 
     def __post_init__(self) -> None:
         try:
-            values = np.asarray(self.values, np.float32)
+            values = np.array(self.values, np.float32)  # a copy: the caller's may change
         except (TypeError, ValueError) as error:
             raise InterpError(f"A steering vector must be an array [width]: {error}.") from error
         if values.ndim != 1 or values.size == 0:
@@ -88,7 +89,7 @@ class Vector(Located):
 
     def cosine(self, other: Vector) -> float:
         """Cosine of the angle with another vector."""
-        self._meets(other)
+        self.meets(other)
         return float(self.unit @ other.unit)
 
     def of_norm(self, norm: float) -> Vector:
@@ -104,9 +105,8 @@ class Vector(Located):
             If nothing is left.
         """
         for other in others:
-            self._meets(other)
-        basis = np.linalg.svd(np.stack([o.unit for o in others]).astype(float), full_matrices=False)
-        axes = basis[2][basis[1] > 1e-6 * basis[1][0]]  # vectors that point alike span one axis
+            self.meets(other)
+        axes = span(others)
         rest = self.values - (self.values @ axes.T) @ axes
         if np.linalg.norm(rest) <= 1e-5 * self.norm:
             raise InterpError("This vector lies in the span of the others: nothing orthogonal is left of it.")
@@ -114,7 +114,7 @@ class Vector(Located):
         return replace(self, values=rest, about=about)
 
     def __add__(self, other: Vector) -> Vector:
-        self._meets(other)
+        self.meets(other)
         about = {"sum": [self.about, other.about]}
         return replace(self, values=self.values + other.values, about=about)
 
@@ -130,7 +130,8 @@ class Vector(Located):
     def __sub__(self, other: Vector) -> Vector:
         return self + -other
 
-    def _meets(self, other: Vector) -> None:
+    def meets(self, other: Vector) -> None:
+        """Raise unless the other is a vector of the same width, site and model."""
         if not isinstance(other, Vector):
             raise InterpError(
                 f"A steering vector goes together with another one, not {type(other).__name__}."
@@ -142,6 +143,14 @@ class Vector(Located):
 
     def __repr__(self) -> str:
         return f"Vector({self.width} at {self.site or '?'}, norm {self.norm:.3g}, {self.about})"
+
+
+def span(vectors: Sequence[Vector]) -> np.ndarray:
+    """Orthonormal axes [axis, width] of what vectors span; those that point alike share one."""
+    for vector in (vectors := check_list(vectors, "vectors")):
+        vectors[0].meets(vector)
+    size, axes = np.linalg.svd(np.stack([v.unit for v in vectors]).astype(float), full_matrices=False)[1:]
+    return axes[size > 1e-6 * size[0]]
 
 
 def contrast(

@@ -137,6 +137,7 @@ def test_arithmetic_is_exact():
     np.testing.assert_array_equal((a - b).values, [2, -2, 4])
     np.testing.assert_array_equal((0.5 * a).values, (a * 0.5).values)
     np.testing.assert_array_equal((-2 * b).values, [-2, -4, 0])
+    np.testing.assert_array_equal((np.float64(2) * b).values, [2, 4, 0])
     assert a.norm == 5
     np.testing.assert_allclose(a.of_norm(10).values, [6, 0, 8])
     np.testing.assert_allclose(a.cosine(b), 3 / (5 * 5**0.5), rtol=1e-6)
@@ -157,6 +158,8 @@ def test_arithmetic_refuses_what_does_not_go_together():
         a + Vector([1.0, 0], site="resid.1")
     with pytest.raises(InterpError, match="nothing orthogonal"):
         a.orthogonal_to(3 * a)
+    with pytest.raises(InterpError, match="empty"):
+        a.orthogonal_to()
     with pytest.raises(InterpError, match="no direction"):
         (0 * a).of_norm(1)
     for values in ([float("nan")], [[1.0]], [], "happy"):
@@ -266,6 +269,8 @@ def test_erasers_refuse():
         leace(x, np.full(80, np.nan))
     with pytest.raises(InterpError, match="empty"):
         projection([])
+    with pytest.raises(InterpError, match="width"):
+        projection([Vector([1.0, 0]), Vector([1.0])])
 
 
 # --- choosing ---
