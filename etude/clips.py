@@ -40,7 +40,7 @@ class Render:
     @property
     def digest(self) -> str:
         """Hash of what the sound is made from: factors, seed, length, and the code that plays them."""
-        made_from = [self.levels, self.piece, self.seconds, _instrument()]
+        made_from = [self.levels, self.piece, self.seconds, instrument()]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
@@ -103,7 +103,7 @@ def _label(factor: str, level: int) -> str | int:
 
 
 @cache
-def _instrument() -> str:
+def instrument() -> str:
     """Hash of the code between factors and sound, with the versions of synthesiser and sound font."""
     digest = hashlib.sha256()
     for part in ("factors", "composer", "render"):
