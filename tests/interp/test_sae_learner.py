@@ -18,7 +18,7 @@ def learner(config: Config, sparse: bool | None = None) -> Learner:
     made = Learner(config, torch.full((D,), 0.3), sparse=sparse)
     draw = torch.Generator().manual_seed(5)
     with torch.no_grad():  # encoder and decoder apart, biases not zero: nothing cancels by accident
-        made.dictionary.encoder.add_(0.1 * torch.randn(F, D, generator=draw))
+        made.dictionary.encoder.copy_(made.dictionary.decoder + 0.1 * torch.randn(F, D, generator=draw))
         made.dictionary.encoder_bias.add_(0.2 * torch.randn(F, generator=draw))
     return made
 
