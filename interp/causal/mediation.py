@@ -52,7 +52,7 @@ LEAST_PIECES = 6  # with fewer, no flipping of signs has a two-sided p below .05
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class Versions:
     """Inputs in two versions that differ in one cue.
 
     Attributes
@@ -152,7 +152,7 @@ class Mediation:
 
 def mediate(
     run: Run,
-    pairs: Pairs,
+    versions: Versions,
     mediator: Subspace,
     readout: Readout,
     *,
@@ -187,25 +187,25 @@ def mediate(
     sites = list(dict.fromkeys(s.site for s in (mediator, *outcomes, *([cause] if cause else []))))
 
     def at(inputs: Sized, shifts: Shifts) -> Mapping[str, np.ndarray]:
-        return _checked(run(inputs, shifts, sites), sites, len(pairs.pieces))
+        return _checked(run(inputs, shifts, sites), sites, len(versions.pieces))
 
     def effects(vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {y.name: y(vectors[y.site]) - y(base[y.site]) for y in outcomes}
 
     options = {"draws": draws, "alternative": alternative, "seed": seed}
-    base, other = at(pairs.base, {}), at(pairs.counterfactual, {})
-    inputs, held = pairs.counterfactual, {}
+    base, other = at(versions.base, {}), at(versions.counterfactual, {})
+    inputs, held = versions.counterfactual, {}
     if cause is None:
-        totals = {n: Effect.of(v, pairs.pieces, alternative) for n, v in effects(other).items()}
+        totals = {n: Effect.of(v, versions.pieces, alternative) for n, v in effects(other).items()}
     else:
         change = other[cause.site] - base[cause.site]
-        inputs, held = pairs.base, {cause.site: cause.project(change)}
+        inputs, held = versions.base, {cause.site: cause.project(change)}
         other = at(inputs, held)
         totals = controlled(
-            lambda shift: effects(at(pairs.base, {cause.site: shift})),
+            lambda shift: effects(at(versions.base, {cause.site: shift})),
             change,
             cause,
-            pairs.pieces,
+            versions.pieces,
             shuffled=shuffled_cause,
             **options,
         )
@@ -215,7 +215,7 @@ def mediate(
     total = totals[readout.name].values
 
     def act(shift: np.ndarray) -> dict[str, np.ndarray]:
-        swapped = at(pairs.base, {mediator.site: shift})
+        swapped = at(versions.base, {mediator.site: shift})
         if shift.any() and np.array_equal(swapped[readout.site], base[readout.site]):
             raise InterpError(
                 f"The mediator at {mediator.site} changes nothing at {readout.site}; take an earlier site."
@@ -225,10 +225,10 @@ def mediate(
         direct = effects(back)[readout.name]
         return {"indirect": indirect, "direct": direct, "through": total - direct}
 
-    found = controlled(act, change, mediator, pairs.pieces, shuffled=shuffled, **options)
+    found = controlled(act, change, mediator, versions.pieces, shuffled=shuffled, **options)
     by_rank = {
         rank: {
-            name: Effect.of(values, pairs.pieces, alternative)
+            name: Effect.of(values, versions.pieces, alternative)
             for name, values in act(mediator.leading(rank).project(change)).items()
         }
         for rank in ranks

@@ -25,7 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from .controls import Effect, shuffled_subspaces
-from .mediation import Pairs, Readout, Shifts, mediate
+from .mediation import Readout, Shifts, Versions, mediate
 from .subspace import Subspace
 
 Graph = Mapping[tuple[str, str], float]
@@ -160,7 +160,7 @@ def learned(
     cues = tuple([{"tempo": value}] * pieces for value in ("slow", "fast"))
     effects = mediate(
         network.run,
-        Pairs(*sides, np.arange(pieces), cues),
+        Versions(*sides, np.arange(pieces), cues),
         through,
         readout,
         cause=cause,

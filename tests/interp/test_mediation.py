@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interp.causal.mediation import Mediation, Pairs, Readout, check_one_cue, mediate, teacher_forced
+from interp.causal.mediation import Mediation, Readout, Versions, check_one_cue, mediate, teacher_forced
 from interp.causal.planted import CHAIN, COMMON, FORK, Network
 from interp.causal.subspace import Subspace
 from interp.errors import InterpError
@@ -12,15 +12,15 @@ PIECES = 12
 SIZE = np.random.default_rng(0).uniform(0.5, 1.5, PIECES)  # by which the versions of a piece differ in tempo
 
 
-def pairs(network: Network) -> Pairs:
+def versions(network: Network) -> Versions:
     slow = np.random.default_rng(1).standard_normal((PIECES, network.width))
-    return Pairs(slow, slow + network.embed(tempo=SIZE), np.arange(PIECES))
+    return Versions(slow, slow + network.embed(tempo=SIZE), np.arange(PIECES))
 
 
 def through(network: Network, mediator: str = "energy", cause: bool = False, **options) -> Mediation:
     return mediate(
         network.run,
-        pairs(network),
+        versions(network),
         network.subspace(mediator, "resid.0"),
         network.readout(),
         cause=network.subspace("tempo", "resid.pre") if cause else None,
@@ -67,7 +67,7 @@ def test_a_rival_that_does_not_move_the_mediator_goes_directly():
 
 def test_in_a_nonlinear_network_the_effects_are_what_their_definitions_say_and_do_not_add_up():
     network = Network(CHAIN, bend=np.tanh)
-    both = pairs(network)
+    both = versions(network)
     tempo = network.directions["tempo"]
     t0, t1 = both.base @ tempo, both.counterfactual @ tempo
     e_in = both.base @ network.directions["energy"]
@@ -87,9 +87,9 @@ def test_in_a_nonlinear_network_the_effects_are_what_their_definitions_say_and_d
 
 def test_a_cause_is_one_part_of_a_change_and_the_rest_stays_out():
     network = Network(CHAIN)
-    both = pairs(network)
+    both = versions(network)
     more = both.counterfactual + network.embed(arousal=np.full(PIECES, 5.0))
-    louder = Pairs(both.base, more, both.pieces)
+    louder = Versions(both.base, more, both.pieces)
     energy, cause = network.subspace("energy", "resid.0"), network.subspace("tempo", "resid.pre")
     whole = mediate(network.run, louder, energy, network.readout())
     alone = mediate(network.run, louder, energy, network.readout(), cause=cause)
@@ -112,7 +112,7 @@ def test_a_mediator_written_in_two_places_needs_rank_2():
     network = Network(graph)
     both = [network.directions["energy"], network.directions["brightness"]]
     energy = Subspace.from_directions(both, "resid.0", "energy")
-    found = mediate(network.run, pairs(network), energy, network.readout(), ranks=(1, 2))
+    found = mediate(network.run, versions(network), energy, network.readout(), ranks=(1, 2))
     np.testing.assert_allclose(found.by_rank[1]["through"].values, 0.5 * SIZE, atol=1e-5)
     np.testing.assert_allclose(found.by_rank[2]["through"].values, SIZE, atol=1e-5)
     np.testing.assert_allclose(found.by_rank[2]["direct"].values, 0, atol=1e-5)
@@ -130,11 +130,11 @@ def test_a_readout_is_in_standard_deviations_of_what_it_reads():
 # --- what is refused ---
 
 
-def test_pairs_must_be_pairs_of_enough_pieces():
+def test_versions_must_be_pairs_of_enough_pieces():
     with pytest.raises(InterpError, match="Unpaired inputs: 12 clips, 11 counterfactual"):
-        Pairs(np.ones((12, 3)), np.ones((11, 3)), np.arange(12))
+        Versions(np.ones((12, 3)), np.ones((11, 3)), np.arange(12))
     with pytest.raises(InterpError, match="5 pieces are too few"):
-        Pairs(np.ones((10, 3)), np.ones((10, 3)), np.repeat(np.arange(5), 2))
+        Versions(np.ones((10, 3)), np.ones((10, 3)), np.repeat(np.arange(5), 2))
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ def test_pairs_differ_in_one_cue_and_all_in_the_same(other, message):
         check_one_cue([slow, slow], [fast, other])
     with pytest.raises(InterpError, match="differs in"):
         vectors = np.ones((12, 3))
-        Pairs(vectors, vectors, np.arange(12), ([slow] * 12, [slow] * 12))
+        Versions(vectors, vectors, np.arange(12), ([slow] * 12, [slow] * 12))
 
 
 def test_runs_must_give_finite_vectors_of_every_clip():
     network = Network(CHAIN)
-    energy, readout, both = network.subspace("energy", "resid.0"), network.readout(), pairs(network)
-    holes = Pairs(np.where(np.arange(64) == 3, np.nan, both.base), both.counterfactual, np.arange(PIECES))
+    energy, readout, both = network.subspace("energy", "resid.0"), network.readout(), versions(network)
+    holes = Versions(np.where(np.arange(64) == 3, np.nan, both.base), both.counterfactual, np.arange(PIECES))
     with pytest.raises(InterpError, match="resid.0 are not finite"):
         mediate(network.run, holes, energy, readout)
     with pytest.raises(InterpError, match=r"gave \[64\] at resid.0"):
@@ -172,10 +172,10 @@ def test_sites_in_the_wrong_order_are_refused_instead_of_giving_0():
     network = Network(CHAIN)
     late, early = network.subspace("energy", "resid.1"), network.readout("arousal", "resid.0")
     with pytest.raises(InterpError, match="mediator at resid.1 changes nothing at resid.0"):
-        mediate(network.run, pairs(network), late, early)
+        mediate(network.run, versions(network), late, early)
     energy, cause = network.subspace("energy", "resid.0"), network.subspace("tempo", "resid.1")
     with pytest.raises(InterpError, match="cause at resid.1 changes nothing at resid.0"):
-        mediate(network.run, pairs(network), energy, network.readout(), cause=cause)
+        mediate(network.run, versions(network), energy, network.readout(), cause=cause)
 
 
 # --- a real transformer ---
