@@ -181,9 +181,12 @@ def mediate(
     Raises
     ------
     InterpError
-        If a run gives other vectors than it should, or not finite ones, or the sites lie in another order.
+        If a run gives other vectors than it should, or not finite ones; the sites lie in another order;
+        or two readouts have one name.
     """
     outcomes = [readout, *also]
+    if len({y.name for y in outcomes}) < len(outcomes):
+        raise InterpError(f"Readouts need different names, not {', '.join(y.name for y in outcomes)}.")
     sites = list(dict.fromkeys(s.site for s in (mediator, *outcomes, *([cause] if cause else []))))
 
     def at(inputs: Sized, shifts: Shifts) -> Mapping[str, np.ndarray]:

@@ -178,6 +178,12 @@ def test_sites_in_the_wrong_order_are_refused_instead_of_giving_0():
         mediate(network.run, versions(network), energy, network.readout(), cause=cause)
 
 
+def test_readouts_of_one_name_are_refused():
+    network = Network(CHAIN)
+    with pytest.raises(InterpError, match="different names, not arousal, arousal"):
+        through(network, also=[network.readout()])
+
+
 # --- a real transformer ---
 
 
