@@ -1,9 +1,18 @@
 """``make bench-sae``: training a TopK dictionary here and in three libraries, side by side.
 
-Same vectors in the same order, same width, k, batch, learning rate and number of steps for all.  Each runs in
-its own environment (made on demand under ``build/bench-sae``, pinned) and its own process; they take turns,
-and ratios are taken within a turn, so that other load on the machine falls on all alike.  A size that is done
-is kept in ``build/bench-sae/results`` and not run again, unless with ``--fresh``.
+Same vectors in the same order, same width, k, batch and number of steps for all.  Adam runs at our default
+rate everywhere, or with ``--rate own`` at each library's default, on one schedule; sparsify's default
+optimiser, signum, is a contestant of its own and keeps its own rate.  Initial weights, clipping and
+projections are each library's.
+
+Each runs in its own environment (made on demand under ``build/bench-sae``, pinned) and its own process; they
+take turns, and ratios are taken within a turn, so that other load on the machine falls on all alike.  A size
+that is done is kept in ``build/bench-sae/results`` and not run again, unless with ``--fresh``.
+
+A step of a batch of B vectors, d to F, k of F on, should cost B d F multiplications, and some B k d and d F;
+how four other products of B d F are avoided is written in :mod:`interp.sae.sparse`. Where all five are dense
+(SAELens, dictionary_learning), a step costs five times as much; sparsify gathers, but scatters its gradients
+with ``index_add`` from a tensor of B k d numbers.
 """
 
 from __future__ import annotations
@@ -20,6 +29,7 @@ import numpy as np
 import torch
 
 from interp.errors import InterpError
+from interp.sae import Config
 from interp.sae.metrics import Reconstruction, recovery
 from interp.sae.toy import Planted
 
@@ -30,7 +40,8 @@ PINS = {
     "dictionary_learning": ["dictionary-learning==0.1.0"],
     "sparsify": ["eai-sparsify==1.3.3"],
 }
-CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify"]
+QUIET = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "SPARSIFY_DISABLE_TRITON": "1"}  # eager, offline
+CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify", "sparsify-signum"]
 
 
 def environment(name: str) -> Path:
@@ -81,7 +92,7 @@ class Contestant:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env=os.environ | variables | {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"},
+            env=os.environ | variables | QUIET,
         )
         self.step_seconds = self._answer()["seconds"]
 
@@ -104,7 +115,8 @@ class Contestant:
 def run(d_in: int, d_sae: int, options: argparse.Namespace) -> dict:
     """All contestants at one size, in turns."""
     pool, held, codes, planted = data(d_in, d_sae)
-    plan = dict(d_in=d_in, d_sae=d_sae, k=options.k, batch=options.batch, rate=options.rate, seed=0)
+    rate = Config(d_sae).learning_rate if options.rate == "ours" else None
+    plan = dict(d_in=d_in, d_sae=d_sae, k=options.k, batch=options.batch, rate=rate, seed=0)
     plan |= dict(threads=options.threads, clock=options.clock, pool=str(pool), held_out=str(held))
     entrants: list[Contestant] = []
     try:
@@ -151,7 +163,7 @@ def show(size: str, result: dict) -> None:
     rows, plan = result["rows"], result["settings"]
     print(
         f"\n{size.replace('x', ' -> ')}: TopK k {plan['k']}, batch {plan['batch']}, {result['steps']} steps, "
-        f"{plan['threads']} thread(s), {plan['clock']} clock"
+        f"rate: {plan['rate']}, {plan['threads']} thread(s), {plan['clock']} clock"
     )
     print(
         f"  {'':<20} {'vectors/s':>10} {'(range)':>17} {'peak MiB':>9} {'added':>7} "
@@ -184,7 +196,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", choices=["ours", "own"], default="ours", help="Adam's learning rate")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=["wall", "process"], default="wall")
     parser.add_argument("--fresh", action="store_true", help="run again what is done")

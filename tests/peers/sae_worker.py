@@ -1,8 +1,8 @@
 """One contestant of ``make bench-sae``, in a process and an environment of its own.
 
 Reads one JSON command a line, answers one a line.  It imports nothing of this project but, for ``interp``,
-the dictionaries themselves.  Every library trains by its own step, with Adam at the same learning rate, which
-rises over the first 5 % of the steps and falls to 0 over the last 20 %.
+the dictionaries themselves.  Every library trains by its own step, from its own initial weights, with Adam;
+the rate rises over the first 5 % of the steps and falls to 0 over the last 20 %.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).parents[2]
+
+
+def rate(plan: dict, own: float) -> float:
+    """The learning rate that the plan gives to all, or the library's own."""
+    return own if plan["rate"] is None else plan["rate"]
 
 
 class Ours:
@@ -62,8 +67,8 @@ class SAELens:
         config = SAETrainerConfig(
             total_training_samples=plan["steps"] * plan["batch"],
             train_batch_size_samples=plan["batch"],
-            lr=plan["rate"],
-            lr_end=plan["rate"] / 10,  # needed, and not read by its constant schedule
+            lr=rate(plan, 3e-4),
+            lr_end=rate(plan, 3e-4) / 10,  # needed, and not read by its constant schedule
             lr_warm_up_steps=max(1, plan["steps"] // 20),
             lr_decay_steps=max(1, plan["steps"] // 5),
         )
@@ -94,7 +99,7 @@ class DictionaryLearning:
             k=plan["k"],
             layer=0,
             lm_name="toy",
-            lr=plan["rate"],
+            lr=plan["rate"],  # None: its own, 2e-4 / sqrt(dict_size / 2^14)
             warmup_steps=max(1, plan["steps"] // 20),
             decay_start=plan["steps"] - max(1, plan["steps"] // 5),
             seed=plan["seed"],
@@ -118,24 +123,47 @@ class Sparsify:
         torch.manual_seed(plan["seed"])
         self.sae = SparseCoder(plan["d_in"], SparseCoderConfig(num_latents=plan["d_sae"], k=plan["k"]))
         self.sae.b_dec.data = first.mean(0)
-        self.adam = torch.optim.Adam(self.sae.parameters(), lr=plan["rate"])
+        self.optimiser(plan)
+
+    def optimiser(self, plan: dict) -> None:
+        self.optimizer = torch.optim.Adam(
+            self.sae.parameters(), lr=rate(plan, 2e-4 / (plan["d_sae"] / 2**14) ** 0.5)
+        )
         rises, falls = 0.05 * plan["steps"], 0.2 * plan["steps"]
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.adam, lambda n: min(1, (n + 1) / max(1, rises), (plan["steps"] - n) / max(1, falls))
+            self.optimizer, lambda n: min(1, (n + 1) / max(1, rises), (plan["steps"] - n) / max(1, falls))
         )
 
     def step(self, number: int, x: torch.Tensor) -> None:
         self.sae.set_decoder_norm_to_unit_norm()
         self.sae(x).fvu.backward()
         self.sae.remove_gradient_parallel_to_decoder_directions()
-        self.adam.step()
-        self.adam.zero_grad()
-        self.schedule.step()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.schedule is not None:
+            self.schedule.step()
 
     def result(self, x: torch.Tensor) -> tuple:
         values, indices, _ = self.sae.encode(x)
         features = torch.zeros(len(x), self.sae.num_latents).scatter_(1, indices, values)
         return self.sae.W_dec, features, self.sae.decode(values, indices)
+
+
+class SparsifySignum(Sparsify):
+    """With its default optimiser, always at that one's own rate (free of a schedule, like its trainer's)."""
+
+    def optimiser(self, plan: dict) -> None:
+        from schedulefree import ScheduleFreeWrapper
+        from sparsify.sign_sgd import SignSGD
+
+        signum = SignSGD(self.sae.parameters(), lr=5e-3 / (plan["d_sae"] / 2**14) ** 0.5)
+        self.optimizer, self.schedule = ScheduleFreeWrapper(signum, momentum=0.95), None
+        self.optimizer.train()
+
+    def result(self, x: torch.Tensor) -> tuple:
+        self.optimizer.eval()
+        self.sae.set_decoder_norm_to_unit_norm()
+        return super().result(x)
 
 
 CONTESTANTS = {
@@ -144,6 +172,7 @@ CONTESTANTS = {
     "saelens-sparse": SAELensSparse,
     "dictionary_learning": DictionaryLearning,
     "sparsify": Sparsify,
+    "sparsify-signum": SparsifySignum,
 }
 
 

@@ -77,7 +77,7 @@ READS = {
 }
 PREPARE = (
     "import json, os, sys, time\n\nsys.path.insert(0, '.')\nimport ours\n"
-    "from interp import artefacts, results\n\nphase = {phase!r}\n"
+    "from interp import results\nfrom interp.results import artefacts\n\nphase = {phase!r}\n"
     "with open('ran.log', 'a') as log:\n    log.write(f'{{phase}} {{seed}}\\n')\n"
 )
 ADD = (

@@ -114,7 +114,7 @@ FAILURES = {
         "after its last cell: it left no figure y, number x, artefact z, which it declares",
     ),
     "artefact": (
-        "from interp import artefacts\nartefacts.leave('z', lambda path: path.touch())",
+        "from interp.results import artefacts\nartefacts.leave('z', lambda path: path.touch())",
         {},
         "does not declare that it leaves 'z'; it leaves: nothing",
     ),

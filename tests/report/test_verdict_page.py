@@ -194,7 +194,10 @@ def test_the_pages_of_this_study_build_without_a_warning(tmp_path):
     shutil.copytree(tmp_path / "book", source)
     shutil.copy(ROOT / "_config.yml", source)
     (source / "index.md").write_text("# Book\n\n```{include} generated/answer.md\n```\n")
-    chapters = "".join(f"- file: {name}\n" for name in ("verdicts", "hypotheses", "references"))
+    for linked in ("sae", "comparison"):
+        (source / f"{linked}.md").write_text(f"# {linked}\n")
+    names = ("verdicts", "hypotheses", "references", "sae", "comparison")
+    chapters = "".join(f"- file: {name}\n" for name in names)
     (source / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{chapters}")
     write_verdicts(project, Profile("etude", {}), [write_run(project, claims)], source)
     assert build_book(project, source)
