@@ -78,3 +78,60 @@ def transfer(
     interval = jackknife(totals(new_groups, *found.columns), found.statistic)
     chance = 1 / len(names) if classes else 0.0
     return Reading(interval, Test.of(found.value, null, exact), None, chance, predicted, truth, new_groups)
+
+
+def left_out(
+    vectors: np.ndarray,
+    labels: Sequence,
+    groups: Sequence,
+    new: np.ndarray,
+    classes: Sequence[str],
+    folds: int = 5,
+    seed: int = 0,
+) -> np.ndarray:
+    """Readings of new clips, by readouts of all groups and then by readouts that never saw one of them.
+
+    What these differ by is what the choice of groups (words, songs) makes of a readout; an interval over
+    them is that of :func:`interp.stats.leave_one_out`.
+
+    Parameters
+    ----------
+    vectors, labels, groups
+        Trained on: [clip, width], the class of each clip, and what clips share.
+    new : np.ndarray
+        [new clip, width].
+    classes : list of str
+        All classes, in the order wanted.
+
+    Returns
+    -------
+    np.ndarray
+        [1 + group, new clip, class], groups in sorted order. A reading is that of ridge regression on a
+        column of 1 for clips of the class and 0 for others, with one penalty for all: the one with the best
+        held-out R² over all clips, on average over classes.
+
+    Raises
+    ------
+    InterpError
+        If widths differ, the classes are not those of the labels, or a class has clips of one group only.
+    """
+    probe = Probe(vectors, groups, folds, seed=seed)
+    new = np.asarray(new, float)
+    check_vectors(new, np.arange(len(new)), 1)
+    if new.shape[1] != probe.vectors.shape[1]:
+        raise InterpError(f"Trained on vectors of width {probe.vectors.shape[1]}, read {new.shape[1]}.")
+    names, y = check_classes(labels, probe.groups)
+    if sorted(classes) != names.tolist():
+        raise InterpError(f"Clips are of {', '.join(names)}; asked for are {', '.join(classes)}.")
+    targets = np.eye(len(names))[y][:, [names.tolist().index(name) for name in classes]]
+    score = r_squared(np.swapaxes(probe.held_out @ targets, -1, -2), targets.T)
+    penalty = PENALTIES[score.mean(-1).argmax()]
+    trained_on = [np.ones(len(y), bool), *(probe.groups != group for group in np.unique(probe.groups))]
+    return np.stack(
+        [
+            make_pipeline(StandardScaler(), Ridge(penalty * kept.sum()))
+            .fit(probe.vectors[kept], targets[kept])
+            .predict(new)
+            for kept in trained_on
+        ]
+    )
