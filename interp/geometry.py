@@ -63,6 +63,44 @@ def axis(vectors: np.ndarray, labels: Sequence[float]) -> np.ndarray:
     return direction / norm
 
 
+def class_axes(
+    vectors: np.ndarray, labels: Sequence, clusters: Sequence, classes: Sequence[str]
+) -> np.ndarray:
+    """The direction in which each class lies, of all clips and then without each cluster.
+
+    What the latter differ by is what the choice of clusters (words, songs) makes of a direction: intervals
+    over them are those of :func:`interp.stats.leave_one_out`.
+
+    Parameters
+    ----------
+    classes : list of str
+        All classes, in the order wanted.
+
+    Returns
+    -------
+    np.ndarray
+        [1 + cluster, class, width]: mean of the class minus the mean over classes, clusters in sorted order.
+
+    Raises
+    ------
+    InterpError
+        If the classes are not those of the labels, or one of them has clips of one cluster only.
+    """
+    names, y = np.unique(np.asarray(labels), return_inverse=True)
+    if sorted(classes) != names.tolist():
+        raise InterpError(f"Clips are of {', '.join(names)}; asked for are {', '.join(classes)}.")
+    x, y, cluster = _check(vectors, y, clusters)
+    own = np.array([list(classes).index(name) for name in names])[y.astype(int)]
+    sums = np.zeros((cluster.max() + 1, len(names), 1 + x.shape[1]))  # counts, then vectors
+    np.add.at(sums, (cluster, own), np.column_stack([np.ones(len(x)), x]))
+    kept = np.concatenate([sums.sum(0)[None], sums.sum(0) - sums])
+    if not kept[..., 0].all():
+        lonely = classes[int(np.nonzero(kept[..., 0] == 0)[1][0])]
+        raise InterpError(f"All clips of {lonely} are of one cluster; give each class two or more.")
+    means = kept[..., 1:] / kept[..., :1]
+    return means - means.mean(1, keepdims=True)
+
+
 def principal_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angles in degrees between two subspaces, smallest first.
 

@@ -21,6 +21,21 @@ def test_an_axis_is_where_vectors_move_with_the_label():
     assert geometry.axis(x, valence) == pytest.approx([0.6, 0.8, 0], abs=0.02)
 
 
+def test_directions_of_classes_and_what_they_are_without_one_cluster():
+    x = np.array([[0.0, 0], [2, 0], [0, 3], [0, 5], [0, 7]])
+    mood, word = ["sad", "sad", "happy", "happy", "happy"], ["blue", "low", "glad", "glad", "merry"]
+    whole, blue, glad, low, merry = geometry.class_axes(x, mood, word, ["happy", "sad"])
+    assert whole == pytest.approx(np.array([[-0.5, 2.5], [0.5, -2.5]]))  # means [0, 5] and [1, 0]
+    assert blue == pytest.approx(np.array([[-1, 2.5], [1, -2.5]]))
+    assert glad == pytest.approx(np.array([[-0.5, 3.5], [0.5, -3.5]]))
+    assert low == pytest.approx(np.array([[0, 2.5], [0, -2.5]]))
+    assert merry == pytest.approx(np.array([[-0.5, 2], [0.5, -2]]))
+    with pytest.raises(InterpError, match="Clips are of happy, sad; asked for are happy, calm."):
+        geometry.class_axes(x, mood, word, ["happy", "calm"])
+    with pytest.raises(InterpError, match="All clips of sad are of one cluster"):
+        geometry.class_axes(x, mood, ["a", "a", "b", "c", "d"], ["happy", "sad"])
+
+
 def test_principal_angles_by_hand():
     e = np.eye(4)
     assert geometry.principal_angles(e[0], e[0] + e[1]) == pytest.approx([45])

@@ -10,7 +10,7 @@ from interp.errors import InterpError
 from interp.probe import Probe, profile, ridge
 from interp.probe.gain import gain
 from interp.probe.scores import score
-from interp.probe.transfer import fit, left_out, transfer
+from interp.probe.transfer import fit, transfer
 
 
 def clips(seed=0, groups=24, per_group=3, width=12):
@@ -152,25 +152,6 @@ def test_trained_on_one_corpus_and_tested_on_another():
         transfer(x, classes, group, to=(x, np.where(y > 0, "happy", "calm"), group), classes=True)
     with pytest.raises(InterpError, match="width 12, tested on 5"):
         transfer(x, y, group, to=(x[:, :5], y, group))
-
-
-def test_readings_without_a_group_are_those_of_a_readout_that_never_saw_it():
-    rng, x, group = clips()
-    emotion = np.array(["sad", "happy", "calm"])[group % 3]
-    new = rng.normal(0, 1, (10, 12))
-    found = left_out(x, emotion, group, new, ["happy", "sad", "calm"])
-    assert found.shape == (1 + 24, 10, 3)
-    assert found.sum(-1) == pytest.approx(1)  # the columns sum to 1 in every clip, and so do their readings
-    refit = []
-    for penalty in ridge.PENALTIES:
-        kept = group != 7
-        model = make_pipeline(StandardScaler(), Ridge(penalty * kept.sum()))
-        refit.append(model.fit(x[kept], emotion[kept] == "sad").predict(new))
-    assert min(np.abs(found[1 + 7, :, 1] - readings).max() for readings in refit) < 1e-10
-    with pytest.raises(InterpError, match="Clips are of calm, happy, sad; asked for are happy, sad."):
-        left_out(x, emotion, group, new, ["happy", "sad"])
-    with pytest.raises(InterpError, match="width 12, read 5"):
-        left_out(x, emotion, group, new[:, :5], ["happy", "sad", "calm"])
 
 
 def test_a_profile_reads_every_target_at_every_site():
