@@ -1,13 +1,15 @@
 """``make bench-sae``: training a TopK dictionary here and in three libraries, side by side.
 
 Same vectors in the same order, same width, k, batch and number of steps for all.  Adam runs at our default
-rate everywhere, or with ``--rate own`` at each library's default, on one schedule; sparsify's default
-optimiser, signum, is a contestant of its own and keeps its own rate.  Initial weights, clipping and
-projections are each library's.
+rate everywhere, at another one (``--rate 0.01``), or with ``--rate own`` at each library's default, on one
+schedule; sparsify's default optimiser, signum, is a contestant of its own and keeps its own rate.  Initial
+weights, clipping and projections are each library's.
 
 Each runs in its own environment (made on demand under ``build/bench-sae``, pinned) and its own process; they
-take turns, and ratios are taken within a turn, so that other load on the machine falls on all alike.  A size
-that is done is kept in ``build/bench-sae/results`` and not run again, unless with ``--fresh``.
+take turns, and ratios are taken within a turn, so that other load on the machine falls on all alike.  The
+steps are fixed by size, so that quality does not depend on the machine's speed; at the larger sizes they are
+few, for time's sake, and quality there is that of a start.  A size that is done is kept in
+``build/bench-sae/results`` and not run again, unless with ``--fresh``.
 
 A step of a batch of B vectors, d to F, k of F on, should cost B d F multiplications, and some B k d and d F;
 how four other products of B d F are avoided is written in :mod:`interp.sae.sparse`. Where all five are dense
@@ -41,6 +43,7 @@ PINS = {
     "sparsify": ["eai-sparsify==1.3.3"],
 }
 QUIET = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "SPARSIFY_DISABLE_TRITON": "1"}  # eager, offline
+STEPS = {"256x2048": 300, "1024x8192": 25, "1024x32768": 5}
 CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify", "sparsify-signum"]
 
 
@@ -94,7 +97,7 @@ class Contestant:
             text=True,
             env=os.environ | variables | QUIET,
         )
-        self.step_seconds = self._answer()["seconds"]
+        self._answer()
 
     def ask(self, **command) -> dict:
         print(json.dumps(command), file=self.process.stdin, flush=True)
@@ -112,18 +115,18 @@ class Contestant:
         self.log.close()
 
 
-def run(d_in: int, d_sae: int, options: argparse.Namespace) -> dict:
+def run(d_in: int, d_sae: int, steps: int, options: argparse.Namespace) -> dict:
     """All contestants at one size, in turns."""
     pool, held, codes, planted = data(d_in, d_sae)
-    rate = Config(d_sae).learning_rate if options.rate == "ours" else None
+    rates = {"ours": Config(d_sae).learning_rate, "own": None}
+    rate = rates[options.rate] if options.rate in rates else float(options.rate)
     plan = dict(d_in=d_in, d_sae=d_sae, k=options.k, batch=options.batch, rate=rate, seed=0)
     plan |= dict(threads=options.threads, clock=options.clock, pool=str(pool), held_out=str(held))
     entrants: list[Contestant] = []
     try:
         for name in options.only:
             entrants.append(Contestant(name, plan, options.threads))
-        slowest = max(e.step_seconds for e in entrants)
-        per_turn = max(1, min(round(options.seconds / slowest / options.turns), 100))
+        per_turn = -(-steps // options.turns)
         for e in entrants:
             e.ask(do="begin", steps=per_turn * options.turns)
         for turn in range(options.turns):
@@ -190,26 +193,27 @@ def show(size: str, result: dict) -> None:
 def main() -> int:
     """Command line of the bench."""
     parser = argparse.ArgumentParser(prog="make bench-sae", description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", default=["256x2048", "1024x8192", "1024x32768"])
+    parser.add_argument("--sizes", nargs="+", default=list(STEPS), help="width x features")
     parser.add_argument("--only", nargs="+", default=CONTESTANTS, choices=CONTESTANTS)
-    parser.add_argument("--seconds", type=float, default=45, help="for the slowest contestant at each size")
+    parser.add_argument("--steps", type=int, help="at every size (by default few where they are slow)")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--rate", choices=["ours", "own"], default="ours", help="Adam's learning rate")
+    parser.add_argument("--rate", default="ours", help="Adam's learning rate: ours, own, or a number")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=["wall", "process"], default="wall")
     parser.add_argument("--fresh", action="store_true", help="run again what is done")
     options = parser.parse_args()
-    keys = ("only", "seconds", "turns", "batch", "k", "rate", "threads", "clock")
-    settings = {key: getattr(options, key) for key in keys}
+    keys = ("only", "turns", "batch", "k", "rate", "threads", "clock")
     try:
         for size in options.sizes:
+            steps = options.steps or STEPS.get(size, 100)
+            settings = {key: getattr(options, key) for key in keys} | {"steps": steps}
             path = FOLDER / "results" / f"{size}.json"
             result = json.loads(path.read_text()) if path.exists() and not options.fresh else {}
             if result.get("settings") != settings:
                 d_in, _, d_sae = size.partition("x")
-                result = run(int(d_in), int(d_sae), options) | {"settings": settings}
+                result = run(int(d_in), int(d_sae), steps, options) | {"settings": settings}
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_suffix(".partial")
                 partial.write_text(json.dumps(result))
