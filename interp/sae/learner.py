@@ -5,10 +5,14 @@ The loss of a batch is the mean over its vectors of ||x^ - x||^2, and
 - ``topk``, ``batchtopk``: the auxiliary loss of Gao et al. 2024 (appendix A.2): ``aux_coefficient`` times the
   squared error of e^ as a reconstruction of e = x - x^, where e^ comes from the ``k_aux`` largest *dead*
   features and has no decoder bias.  Without it, a feature that no vector selects never gets a gradient again;
-- ``jumprelu``: ``sparsity`` times the number of active features, with straight-through gradients to the
-  thresholds (Rajamanoharan et al. 2024, eqs. 11 and 12);
+- ``jumprelu``: ``sparsity`` times the number of active features (Rajamanoharan et al. 2024);
 - ``standard``: ``sparsity`` times the sum of f_j ||decoder_j||, which cannot be escaped by shrinking f and
-  growing the decoder (Bricken et al. 2023; Conerly et al. 2024).
+  growing the decoder (Bricken et al. 2023; Conerly et al. 2024).  It makes f too small: at the end
+  the decoder is fitted once more without it (Wright & Sharkey 2024).
+
+The weight of a sparsity term starts at a hundredth and grows by at most 5 % a step.  Where none is given, it
+grows while more than ``k`` features are active and shrinks while fewer are: with L0 at ``k`` or near it,
+architectures can be compared.
 
 There are two ways to make a step.  The sparse one (TopK and BatchTopK on a CPU) computes its gradients by the
 kernels of :mod:`interp.sae.sparse`; the dense one, for all else, leaves them to autograd.  They agree
@@ -27,9 +31,11 @@ from torch.nn.functional import linear, normalize
 
 from ..errors import InterpError, check_positive, check_whole, unknown
 from .dictionary import Dictionary, keep_top
+from .jumprelu import Above, Jump
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 ENCODER_NORM = 0.25  # of a row, to start from; see Learner
+GROWTH = 0.05  # of the weight of a sparsity term in a step, at most
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,10 @@ class Config:
     """"topk", "batchtopk", "jumprelu" or "standard"."""
 
     k: int | None = 32
-    """Features of a vector, for "topk"; on average over a batch, for "batchtopk"."""
+    """Features of a vector, for "topk"; on average, for the others ("jumprelu" and "standard": about)."""
 
-    sparsity: float = 0.0
-    """Weight of the sparsity term of "jumprelu" (active features) and "standard" (L1)."""
+    sparsity: float | None = None
+    """Weight of the sparsity term of "jumprelu" and "standard", instead of one that is steered by ``k``."""
 
     seed: int = 0
     """Of the initial weights."""
@@ -82,10 +88,10 @@ class Config:
         check_whole(self.d_sae, "d_sae", 1)
         check_whole(self.dead_after, "dead_after", 1)
         check_positive(self.bandwidth, "bandwidth")
-        if self.selects and check_whole(self.k, "k", 1) > self.d_sae:
+        if not self.selects and self.sparsity is not None:
+            check_positive(self.sparsity, "sparsity")
+        elif check_whole(self.k, "k", 1) > self.d_sae:
             raise InterpError(f"k={self.k} of {self.d_sae} features: k must be at most d_sae.")
-        if not self.selects:
-            check_positive(self.sparsity, f"sparsity, for {self.architecture!r},")
         if any(not 0 < size < self.d_sae for size in self.prefixes):
             raise InterpError(f"prefixes must lie between 0 and d_sae = {self.d_sae}, not {self.prefixes}.")
 
@@ -136,6 +142,7 @@ class Learner:
     def __init__(self, config: Config, mean: torch.Tensor, device="cpu", sparse: bool | None = None) -> None:
         applies = config.selects and not config.prefixes and torch.device(device).type == "cpu"
         self.config, self.sparse, self.steps = config, applies if sparse is None else sparse, 0
+        self.refit = False
         jump = config.architecture == "jumprelu"
         architecture = {"batchtopk": "standard"}.get(config.architecture, config.architecture)
         self.dictionary = Dictionary(len(mean), config.d_sae, architecture, config.k)
@@ -154,14 +161,20 @@ class Learner:
         self.fired = torch.zeros(config.d_sae, dtype=torch.int64, device=device)  # vectors seen at that time
         self.seen = 0
         self.batch_threshold = 0.0  # of BatchTopK: running mean of the least value that was selected
+        # Of the sparsity term. A feature that is one of k equal ones explains d_in / k of the squared norm.
+        self.weight = (len(mean) / config.k if config.sparsity is None else config.sparsity) / 100
 
     # --- steps ---
 
     @torch.no_grad()
-    def step(self, x: torch.Tensor, rate_factor: float = 1.0) -> Step:
-        """Learn from a batch of scaled vectors, [row, d_in]."""
+    def step(self, x: torch.Tensor, rate_factor: float = 1.0, refit: bool = False) -> Step:
+        """Learn from a batch of scaled vectors, [row, d_in].
+
+        With ``refit``, a "standard" dictionary learns its decoder only, and without the sparsity term.
+        """
         self.steps += 1
         self.seen += len(x)
+        self.refit = refit and self.config.architecture == "standard"
         rate = self.config.learning_rate * rate_factor
         variance = float((x - x.mean(0)).square().sum())
         if not variance > 0:
@@ -173,6 +186,8 @@ class Learner:
                 f"{self.config.seed}): take a lower rate."
             )
         self.fired[fires] = self.seen
+        if not self.config.selects:
+            self._reweigh(len(fires) / len(x), rate_factor)
         return Step(squared_error / variance, len(fires) / len(x), float(self.dead.float().mean()))
 
     @property
@@ -258,13 +273,14 @@ class Learner:
                 for size in config.prefixes:
                     part = features[:, :size] @ d.decoder[:size] + d.decoder_bias
                     loss = loss + (part.float() - x).square().sum(-1).mean()
-            if config.architecture == "standard":
-                loss = loss + config.sparsity * (features * d.decoder.norm(dim=1)).sum(-1).mean()
+            if config.architecture == "standard" and not self.refit:
+                loss = loss + self.weight * (features * d.decoder.norm(dim=1)).sum(-1).mean()
             if config.architecture == "jumprelu":
                 active = Above.apply(pre, d.threshold.exp(), config.bandwidth)
-                loss = loss + config.sparsity * active.sum(-1).mean()
-            gradients = torch.autograd.grad(loss, list(self.parameters.values()))
-        gradients = dict(zip(self.parameters, gradients, strict=True))
+                loss = loss + self.weight * active.sum(-1).mean()
+            learnt = ["decoder"] if self.refit else list(self.parameters)
+            gradients = torch.autograd.grad(loss, [self.parameters[name] for name in learnt])
+        gradients = dict(zip(learnt, gradients, strict=True))
         dead = self.dead.nonzero().flatten()
         if config.selects and config.aux_coefficient and len(dead):
             extra = self._auxiliary_gradients(x, error.detach(), dead)
@@ -297,6 +313,14 @@ class Learner:
         if self.config.architecture == "jumprelu":
             return Jump.apply(pre, self.dictionary.threshold.exp(), self.config.bandwidth)
         return pre.relu()
+
+    def _reweigh(self, l0: float, rate_factor: float) -> None:
+        """Bring the weight of the sparsity term nearer to what is wanted."""
+        if self.config.sparsity is None:  # at the pace at which features can follow
+            excess = math.log(max(l0, 1e-9) / self.config.k)
+            self.weight *= math.exp(GROWTH * rate_factor * min(1.0, max(-1.0, excess)))
+        else:
+            self.weight = min(self.config.sparsity, self.weight * math.exp(GROWTH))
 
     def _track_threshold(self, selected: np.ndarray) -> None:
         """Running mean over some 100 batches of the least positive value that was selected."""
@@ -335,7 +359,8 @@ class Learner:
         tensors = {"fired": self.fired}
         for kind, of in (("weight", self.parameters), ("mean", self.means), ("square", self.squares)):
             tensors |= {f"{kind}.{name}": tensor.detach() for name, tensor in of.items()}
-        return tensors, {"steps": self.steps, "seen": self.seen, "batch_threshold": self.batch_threshold}
+        numbers = ("steps", "seen", "batch_threshold", "weight")
+        return tensors, {name: getattr(self, name) for name in numbers}
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, torch.Tensor], numbers: dict[str, float]) -> None:
@@ -359,42 +384,3 @@ class Learner:
             done.threshold.copy_(mine.threshold.exp())
         done.fold_scale(scale)
         return done.requires_grad_(False)
-
-
-# --- straight-through gradients of JumpReLU ---
-
-
-def _near(pre: torch.Tensor, threshold: torch.Tensor, bandwidth: float) -> torch.Tensor:
-    """A rectangle of area 1 around the threshold."""
-    return ((pre - threshold).abs() < bandwidth / 2) / bandwidth
-
-
-class Jump(torch.autograd.Function):
-    """pre where pre > threshold, else 0."""
-
-    @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):
-        ctx.save_for_backward(pre, threshold)
-        ctx.bandwidth = bandwidth
-        return pre * (pre > threshold)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        pre, threshold = ctx.saved_tensors
-        to_threshold = -threshold * _near(pre, threshold, ctx.bandwidth) * gradient
-        return gradient * (pre > threshold), to_threshold.sum(0), None
-
-
-class Above(torch.autograd.Function):
-    """1 where pre > threshold, else 0; only the threshold gets a gradient."""
-
-    @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):
-        ctx.save_for_backward(pre, threshold)
-        ctx.bandwidth = bandwidth
-        return (pre > threshold).to(pre.dtype)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        pre, threshold = ctx.saved_tensors
-        return None, (-_near(pre, threshold, ctx.bandwidth) * gradient).sum(0), None

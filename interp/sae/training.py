@@ -33,6 +33,7 @@ Batches = Callable[[int], Iterator[torch.Tensor | np.ndarray]]
 
 CHECKPOINT = "checkpoint.safetensors"
 SCALE_BATCHES = 8
+RISE, FALL = 0.05, 0.2  # shares of the steps over which the rate rises and falls
 
 
 class Trained(NamedTuple):
@@ -62,7 +63,8 @@ def train(
         ``batches(start)``, see this module.
     configs : list of Config
     steps : int
-        Batches to learn from. The rate rises over the first 5 % and falls to 0 over the last 20 %.
+        Batches to learn from. The rate rises over the first 5 % and falls to 0 over the last 20 %, in which
+        "standard" refits its decoder.
     folder : path, optional
         Where checkpoints go. If one is there, training goes on from it, and ends with the same weights, bit
         for bit, as if it had never stopped (on the same machine with as many threads).
@@ -95,7 +97,8 @@ def train(
     bar = tqdm(range(done, steps), "dictionaries", steps, initial=done, disable=not progress, leave=False)
     for step in bar:
         x = next(stream).to(device) * scale
-        shown = [learner.step(x, _schedule(step, steps)) for learner in learners]
+        factor, refit = _schedule(step, steps), step >= (1 - FALL) * steps
+        shown = [learner.step(x, factor, refit) for learner in learners]
         if step % log_every == 0 or step == steps - 1:
             for log, learner, seen in zip(history, learners, shown, strict=True):
                 log.append({"step": step, "vectors": learner.seen, **seen._asdict()})
@@ -135,7 +138,7 @@ def in_memory(activations: torch.Tensor, batch_size: int, seed: int = 0) -> Batc
 
 def _schedule(step: int, steps: int) -> float:
     """Factor of the learning rate: up over the first 5 % of the steps, down to 0 over the last 20 %."""
-    return min(1.0, (step + 1) / max(1, 0.05 * steps), (steps - step) / max(1, 0.2 * steps))
+    return min(1.0, (step + 1) / max(1, RISE * steps), (steps - step) / max(1, FALL * steps))
 
 
 def _checked(batches: Batches, start: int, d_in: int | None = None) -> Iterator[torch.Tensor]:

@@ -40,6 +40,7 @@ def test_interrupted_training_ends_with_the_same_weights(tmp_path):
         Config(128, k=4, dead_after=500),
         Config(64, "batchtopk", k=4),
         Config(96, "jumprelu", sparsity=1.0),
+        Config(96, "standard", k=4),  # the weight of its sparsity term is steered
     ]
 
     def failing(after):
@@ -117,6 +118,30 @@ def test_planted_features_are_found(config):
     assert got.mcc > floor and got.f1 > 0.45
     assert quality.fvu < 0.4
     assert 2 < quality.l0 < 11
+
+
+def test_every_architecture_comes_to_k_features_and_explains_about_as_much():
+    """No weight of the sparsity term is given: it is steered, and kept in checkpoints."""
+    kinds = ("topk", "batchtopk", "jumprelu", "standard")
+    configs = [Config(96, kind, k=4) for kind in kinds]
+    x = TOY.sample(4000, seed=99)[0]
+    found = [measure(t.dictionary, [x]) for t in train(TOY.batches(256), configs, 400, progress=False)]
+    for kind, quality in zip(kinds, found, strict=True):
+        assert quality.l0 == pytest.approx(4, rel=0.15), kind
+        assert quality.fvu < {"standard": 1.5}.get(kind, 1.1) * found[0].fvu, kind
+
+
+def test_l1_refits_its_decoder_and_nothing_else():
+    """Features are as they were; they explain more, since the L1 term had made them too small."""
+    one = Learner(Config(96, "standard", sparsity=3.0, rate=3e-3), torch.zeros(32))
+    x = [TOY.sample(256, seed)[0] for seed in range(20)]
+    for i in range(300):
+        one.step(x[i % 20])
+    before, shrunk = one.finished(1.0), measure(one.finished(1.0), x).fvu
+    for i in range(60):
+        one.step(x[i % 20], refit=True)
+    assert torch.equal(before.encode(x[0]), one.finished(1.0).encode(x[0]))
+    assert measure(one.finished(1.0), x).fvu < 0.8 * shrunk
 
 
 def test_defaults_serve_short_budgets():
@@ -260,7 +285,13 @@ def test_divergence_and_a_batch_of_one_vector_are_named():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"architecture": "relu"}, {"k": 0}, {"k": 65}, {"architecture": "jumprelu"}, {"prefixes": (64,)}],
+    [
+        {"architecture": "relu"},
+        {"k": 0},
+        {"k": 65},
+        {"architecture": "jumprelu", "sparsity": 0},
+        {"prefixes": (64,)},
+    ],
 )
 def test_bad_settings_are_refused(settings):
     with pytest.raises(InterpError):
