@@ -1,0 +1,90 @@
+"""Clips of several models as means over time, in one file: what one phase heard, another can go on with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from .errors import InterpError
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Pooled activations of the same prompts' clips, model by model.
+
+    Attributes
+    ----------
+    vectors : dict
+        ``vectors[model][layer]``, [2, clip, width] float32: each clip as heard with its prompt, then without
+        its words, as :func:`interp.compare.pooled_by_layer` gives it.
+    clips : dict
+        From a column, such as "prompt" or "emotion", to one text or number for each clip, [clip].
+    about : dict
+        Provenance as plain values: hashes of the models, seconds, seeds.
+
+    Raises
+    ------
+    InterpError
+        If the columns are not of one length, or a model's vectors are not of that many clips.
+    """
+
+    vectors: Mapping[str, Mapping[str, np.ndarray]]
+    clips: Mapping[str, Sequence]
+    about: Mapping = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clips", {name: np.asarray(column) for name, column in self.clips.items()})
+        lengths = {name: column.shape for name, column in self.clips.items()}
+        if len(set(lengths.values())) != 1:
+            raise InterpError(f"The columns of clips must have one value a clip each, not {lengths}.")
+        ((count,),) = set(lengths.values())
+        for model, layers in self.vectors.items():
+            for layer, x in layers.items():
+                if x.ndim != 3 or x.shape[:2] != (2, count):
+                    raise InterpError(
+                        f"Layer {layer} of {model} has vectors {list(x.shape)}, not [2, {count}, width]."
+                    )
+
+    def save(self, path: str | Path) -> Path:
+        """Write all of it into one safetensors file, atomically."""
+        path = Path(path)
+        tensors = {
+            f"{model}/{layer}": np.ascontiguousarray(x, np.float32)
+            for model, layers in self.vectors.items()
+            for layer, x in layers.items()
+        }
+        clips = {name: column.tolist() for name, column in self.clips.items()}
+        # The order of the tensors in the file is by size and name, that of models and layers is ours.
+        plain = {"order": list(tensors), "clips": clips, "about": dict(self.about)}
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        save_file(tensors, partial, metadata={"pooled": json.dumps(plain)})
+        os.replace(partial, path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InterpError
+            If there is no such file, or it holds something else.
+        """
+        try:
+            with safe_open(path, "numpy") as file:
+                plain = json.loads((file.metadata() or {})["pooled"])
+                vectors: dict[str, dict[str, np.ndarray]] = {}
+                for key in plain["order"]:
+                    model, _, layer = key.rpartition("/")
+                    vectors.setdefault(model, {})[layer] = file.get_tensor(key)
+        except (OSError, SafetensorError, KeyError) as error:
+            raise InterpError(f"Cannot read pooled activations from {path}: {error}.") from error
+        return cls(vectors, plain["clips"], plain["about"])
