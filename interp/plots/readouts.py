@@ -18,6 +18,7 @@ def readouts_by_layer(
     baselines: Mapping[str, Mapping[str, float]],
     alt: str,
     score: str = "held-out R²",
+    limits: tuple[float, float] = (-0.35, 1.03),
 ) -> Figure:
     """How well each target is read at each depth: a panel for each target, a line for each model.
 
@@ -29,6 +30,8 @@ def readouts_by_layer(
         Labels of the layers; "in" is the stream before the first block.
     baselines : dict
         ``baselines[target][baseline]``: a score, drawn as a level line.
+    limits : tuple of float
+        Of the scores that are shown; a readout worse than none by more than the default says no more.
     """
     columns = min(3, len(panels))
     rows, x = -(-len(panels) // columns), np.arange(len(layers))
@@ -48,7 +51,7 @@ def readouts_by_layer(
         ax.axis("off")
     for ax in axes[-1]:
         ax.set_xlabel("layer")
-    axes[0, 0].set_ylim(-0.35, 1.03)  # a readout worse than none by more than this says no more
+    axes[0, 0].set_ylim(limits)
     for ax in axes[:, 0]:
         ax.set_ylabel(score)
     handles, labels = axes[0, 0].get_legend_handles_labels()

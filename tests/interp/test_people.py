@@ -10,6 +10,7 @@ from interp import Clip, InterpError, people
 from interp.corpora import Corpus
 from interp.people import CUES, EMOTIONS, Design
 from interp.people.agreement import agreement, centred, cosine
+from interp.people.readings import readings
 
 RNG = np.random.default_rng(0)
 
@@ -264,3 +265,34 @@ def test_words_add_their_own_error(human):
 def test_tables_that_do_not_compare_are_refused(human, change, said):
     with pytest.raises(InterpError, match=said):
         agreement(*[change(human)[0], human, change(human)[1]])
+
+
+# --- readouts of emotion ---
+
+
+def test_a_cue_counts_by_how_far_words_move_it_and_not_by_its_room_in_the_activations():
+    """Two independent cues, one with a hundred times the room of the other; words move both alike."""
+    loud, faint = np.array([10.0, 0, 0]), np.array([0, 0.06, 0.08])
+    cues = RNG.normal(0, 1, (400, 2))
+    heard = cues @ np.stack([loud, faint]) + RNG.normal(0, 0.001, (400, 3))
+    happy = loud + faint
+    found = readings(np.stack([happy, -happy]), heard, shrinkage=0.01)
+    assert found.shape == (400, 2)
+    assert found[:, 1] == pytest.approx(-found[:, 0])
+    weight = np.linalg.lstsq(np.column_stack([cues, np.ones(400)]), found[:, 0], rcond=None)[0]
+    assert weight[1] / weight[0] == pytest.approx(1, abs=0.1)
+    projected = np.linalg.lstsq(np.column_stack([cues, np.ones(400)]), heard @ happy, rcond=None)[0]
+    assert projected[1] / projected[0] < 0.01
+
+
+def test_many_directions_are_read_at_once_and_full_shrinkage_is_a_projection():
+    heard = RNG.normal(0, 1, (30, 4)) * [1, 2, 3, 0]
+    axes = RNG.normal(0, 1, (5, 3, 4))
+    found = readings(axes, heard)
+    assert found.shape == (5, 30, 3) and found[2] == pytest.approx(readings(axes[2], heard))
+    z = (heard - heard.mean(0))[:, :3] / heard.std(0)[:3]
+    assert readings(axes[0], heard, 1.0) == pytest.approx(z @ (axes[0, :, :3] / heard.std(0)[:3]).T)
+    with pytest.raises(InterpError, match="two widths"):
+        readings(axes[..., :3], heard)
+    with pytest.raises(InterpError, match="above 0 and at most 1, not 0"):
+        readings(axes, heard, 0)
