@@ -32,11 +32,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import torch
 
 from ..errors import InterpError
 from ..probe import transfer
 from ..steering.vectors import readout as weights
 from .controls import Effect, controlled
+from .patch import edits_of
+from .runs import TeacherForced
+from .setters import shift
 from .subspace import Subspace
 
 if TYPE_CHECKING:
@@ -244,21 +249,19 @@ def teacher_forced(model: Model, **options: Any) -> Run:
 
     Parameters
     ----------
-    options : of :func:`interp.capture`, such as ``batch_size``.
+    options : of :class:`interp.causal.runs.TeacherForced`, such as ``batch_size``.
     """
-    import torch
-
-    from ..activations import capture
-    from ..hooks import hook
 
     def run(clips: Any, shifts: Shifts, sites: Sequence[str]) -> dict[str, np.ndarray]:
-        def adding(shift: np.ndarray) -> Callable:
-            shift = torch.as_tensor(shift)
-            return lambda x, layout, group: x + shift[list(layout.members), None].to(x)
-
-        with hook(model, {site: adding(shift) for site, shift in shifts.items()}):
-            activations = capture(model, clips, sites=list(sites), **options)
-        return {site: activations.pooled(site).float().numpy() for site in sites}
+        heard = TeacherForced(model, clips, read=sites, **options)
+        places = pd.DataFrame({"site": list(shifts), "rows": heard.groups[0]})
+        order, parts = [], []
+        with torch.no_grad():
+            for members, outcome in heard(edits_of(heard, places, shift(shifts)), heard.groups[0]):
+                order += members
+                parts.append({site: outcome.pooled(site).cpu().numpy() for site in sites})
+        back = np.argsort(order)
+        return {site: np.concatenate([part[site] for part in parts])[back] for site in sites}
 
     return run
 

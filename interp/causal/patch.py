@@ -164,6 +164,11 @@ def _values(run: Run, metric: Metric, edits: Mapping[str, Edit], rows: str) -> n
     return values
 
 
+def edits_of(run: Run, sites: pd.DataFrame | Sequence[Mapping], setter: Setter) -> dict[str, Edit]:
+    """The interventions of a table as one, for the run to make together; each site is there once."""
+    return {row.site: _edit(run, row, setter) for row in checked_table(run, sites).itertuples()}
+
+
 def _edit(run: Run, row: Any, setter: Setter) -> Edit:
     def edit(x: torch.Tensor, layout: Pass, group: str) -> torch.Tensor | None:
         place, where = place_of(run, row, layout, group)
