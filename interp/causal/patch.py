@@ -33,6 +33,7 @@ from tqdm import tqdm
 from ..errors import InterpError, check_list, unknown
 from ..hooks import Edit, Pass
 from ..sites import expand_sites
+from ..stats import jackknife, totals
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -162,6 +163,50 @@ def _values(run: Run, metric: Metric, edits: Mapping[str, Edit], rows: str) -> n
     for clips, outcome in run(edits, rows):
         values[clips] = measured(metric, outcome, clips).numpy()
     return values
+
+
+def recovered(table: pd.DataFrame, source: np.ndarray, clusters: Sequence) -> pd.DataFrame:
+    """Share of the way from the plain run to the source run that each intervention goes.
+
+    Parameters
+    ----------
+    table : of :func:`patch` or :func:`interp.causal.attribution.attribute`.
+    source : np.ndarray
+        [clip]: the metric in the run that the activations come from, :func:`values`.
+    clusters : sequence
+        [clip]: prompts or pieces.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table with ``share``, ``low`` and ``high`` (95 %, jackknife over clusters): 0 where nothing
+        changes, 1 where the source's value comes out.
+
+    Raises
+    ------
+    InterpError
+        If there are other numbers of values or clusters than clips, or both runs give the same on average.
+    """
+    found = []
+    for row in table.itertuples():
+        if not len(row.plain) == len(source) == len(clusters):
+            raise InterpError(
+                f"Unpaired inputs: {len(row.plain)} clips, {len(source)} values of the source run and "
+                f"{len(clusters)} clusters; give one for each clip."
+            )
+        way = np.asarray(source) - row.plain
+        if way.sum() == 0:
+            raise InterpError("The metric is the same in both runs, so there is no way to go a share of.")
+        sums = totals(clusters, row.patched - row.plain, way)
+        found.append(jackknife(sums, lambda s: s[..., 0] / s[..., 1]))
+    columns = {"share": "estimate", "low": "low", "high": "high"}
+    return table.assign(**{name: [getattr(f, of) for f in found] for name, of in columns.items()})
+
+
+def values(run: Run, metric: Metric) -> np.ndarray:
+    """The metric in a run without interventions, [clip]."""
+    with torch.no_grad():
+        return _values(run, metric, {}, "cond")
 
 
 def edits_of(run: Run, sites: pd.DataFrame | Sequence[Mapping], setter: Setter) -> dict[str, Edit]:

@@ -8,6 +8,7 @@ setter                in place of the activations
 ``resample(other)``   those of another clip, drawn at random, step by step
 ``replace(source)``   those of the same clip in another run, step by step: activation patching
 ``shift(change)``     the same, moved at every step by one vector of the clip
+``astray(source)``    the same, moved as far as ``replace(source)`` would, in a random direction: its control
 ====================  ====================================================================================
 
 ``inside(subspace, setter)`` does any of these to the component inside a subspace alone, so that
@@ -112,6 +113,23 @@ def shift(change: Mapping[str, np.ndarray | torch.Tensor]) -> Setter:
                 f"[{place.run_clips}, {x.shape[-1]}] (clip, width); give one vector for each clip."
             )
         return x + by[place.clips, None].to(x)
+
+    return setter
+
+
+def astray(source: Activations, seed: int = 0) -> Setter:
+    """The control of :func:`replace`: a change just as large in a direction that means nothing.
+
+    Every clip has a direction of its own at each site; each step is moved along it by the distance that
+    replacing would move it.
+    """
+
+    def setter(x: torch.Tensor, place: Place) -> torch.Tensor:
+        far = (_aligned(source, place, place.clips, x) - x).norm(dim=-1, keepdim=True)
+        rng = np.random.default_rng([seed, *place.site.encode(), *place.group.encode()])
+        drawn = torch.from_numpy(rng.standard_normal((place.run_clips, x.shape[-1])))
+        direction = drawn / drawn.norm(dim=-1, keepdim=True)
+        return x + far * direction[place.clips, None].to(x)
 
     return setter
 

@@ -7,9 +7,9 @@ import torch
 
 import interp
 from interp.activations import Activations
-from interp.causal.patch import grid, patch
+from interp.causal.patch import grid, patch, recovered, values
 from interp.causal.runs import Generated, TeacherForced, prompt_pair, reading
-from interp.causal.setters import difference, inside, mean, replace, resample, shift, zero
+from interp.causal.setters import astray, difference, inside, mean, replace, resample, shift, zero
 from interp.causal.subspace import Subspace
 from interp.hooks import hook
 
@@ -134,6 +134,30 @@ def test_noising_undoes_what_denoising_does(model, pair, source):
     np.testing.assert_allclose(stacked(there), stacked(again, "plain"), rtol=1e-5)
     np.testing.assert_allclose(stacked(again), stacked(there, "plain"), rtol=1e-5)
     assert np.abs(stacked(there) - stacked(there, "plain")).min() > 1e-5
+
+
+def test_the_share_recovered_is_0_for_no_change_and_1_where_the_source_comes_out(model, pair, source):
+    """After the last block the source's stream is the source run, both ways."""
+    last = [{"site": "resid.2"}]
+    runs = [TeacherForced(model, clips) for clips in pair]
+    plain = [values(run, loss) for run in runs]
+    own = interp.capture(model, pair[0], sites=["resid.2"], steps="all")
+    denoised = recovered(patch(runs[0], loss, last, replace(source), progress=False), plain[1], range(3))
+    noised = recovered(patch(runs[1], loss, last, replace(own), progress=False), plain[0], range(3))
+    nothing = recovered(patch(runs[0], loss, last, identity, progress=False), plain[1], range(3))
+    np.testing.assert_allclose([denoised.share[0], denoised.low[0], noised.share[0]], 1, atol=1e-3)
+    assert nothing.share[0] == nothing.high[0] == 0
+
+
+def test_a_share_is_a_ratio_of_sums_over_clusters():
+    """Ways of 1, 1 and 2, of which 1, 0 and 1 are gone: half, whatever each clip's own ratio is."""
+    row = {"site": "x", "plain": np.zeros(3), "patched": np.array([1.0, 0.0, 1.0])}
+    table = recovered(pd.DataFrame([row]), np.array([1.0, 1.0, 2.0]), ["a", "b", "c"])
+    assert table.share[0] == 0.5 and table.low[0] < 0.5 < table.high[0]
+    with pytest.raises(interp.InterpError, match="3 clips, 2 values of the source run and 3 clusters"):
+        recovered(pd.DataFrame([row]), np.ones(2), "abc")
+    with pytest.raises(interp.InterpError, match="the same in both runs"):
+        recovered(pd.DataFrame([row]), np.zeros(3), "abc")
 
 
 def test_the_prompt_acts_through_cross_attention_alone(model, pair, source):
@@ -322,6 +346,18 @@ def test_interchange_moves_what_is_inside_and_leaves_what_is_outside(model, pair
     )
     outside = own[:, clean] - subspace.project(own[:, clean])
     torch.testing.assert_close(new - subspace.project(new), outside, rtol=1e-4, atol=1e-5)
+
+
+def test_the_control_of_replacing_goes_as_far_and_elsewhere(model, pair, source):
+    own = interp.capture(model, pair[0], sites=["resid.1"], steps="all")["resid.1"]
+    clean = slice(max(model.delays) + 1, 21)
+    new, again = (edited(model, pair[0], "resid.1", astray(source, seed)) for seed in (0, 0))
+    wanted = source["resid.1"][:, clean] - own[:, clean]
+    moved = new - own[:, clean]
+    torch.testing.assert_close(moved.norm(dim=-1), wanted.norm(dim=-1), rtol=1e-3, atol=1e-4)
+    assert torch.equal(new, again)
+    assert torch.cosine_similarity(moved, wanted, dim=-1).abs().mean() < 0.5
+    assert not torch.equal(new, edited(model, pair[0], "resid.1", astray(source, seed=1)))
 
 
 def test_interchange_of_clips_moves_every_step_by_one_vector(model, pair, source):
