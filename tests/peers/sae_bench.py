@@ -9,7 +9,8 @@ Each runs in its own environment (made on demand under ``build/bench-sae``, pinn
 take turns, and ratios are taken within a turn, so that other load on the machine falls on all alike.  The
 steps are fixed by size, so that quality does not depend on the machine's speed; at the larger sizes they are
 few, for time's sake, and quality there is that of a start.  A size that is done is kept in
-``build/bench-sae/results`` and not run again, unless with ``--fresh``.
+``build/bench-sae/results`` and not run again, unless with ``--fresh``.  ``--write`` puts the tables into the
+page about sparse autoencoders.
 
 A step of a batch of B vectors, d to F, k of F on, should cost B d F multiplications, and some B k d and d F;
 how four other products of B d F are avoided is written in :mod:`interp.sae.sparse`. Where all five are dense
@@ -30,11 +31,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from etude.evaluation.tables import write_card
 from interp.errors import InterpError
 from interp.sae import Config
 from interp.sae.metrics import Reconstruction, recovery
 from interp.sae.toy import Planted
 
+PAGE = Path(__file__).parents[2] / "book" / "sae.md"
 FOLDER = Path("build/bench-sae")
 WORKER = Path(__file__).with_name("sae_worker.py")
 PINS = {
@@ -161,20 +164,18 @@ def judge(path: Path, held: Path, codes: Path, planted: torch.Tensor, d_sae: int
     return {"fvu": quality.fvu, "l0": quality.l0, "mcc": mcc, "f1": f1}
 
 
-def show(size: str, result: dict) -> None:
-    """Print the table of a size."""
+def table(size: str, result: dict) -> str:
+    """What was measured at a size."""
     rows, plan = result["rows"], result["settings"]
-    print(
-        f"\n{size.replace('x', ' -> ')}: TopK k {plan['k']}, batch {plan['batch']}, {result['steps']} steps, "
-        f"rate: {plan['rate']}, {plan['threads']} thread(s), {plan['clock']} clock"
-    )
-    print(
+    lines = [
+        f"{size.replace('x', ' -> ')}: TopK k {plan['k']}, batch {plan['batch']}, {result['steps']} steps, "
+        f"rate: {plan['rate']}, {plan['threads']} thread(s), {plan['clock']} clock",
         f"  {'':<20} {'vectors/s':>10} {'(range)':>17} {'peak MiB':>9} {'added':>7} "
-        f"{'FVU':>7} {'L0':>6} {'MCC':>6} {'F1':>6}"
-    )
+        f"{'FVU':>7} {'L0':>6} {'MCC':>6} {'F1':>6}",
+    ]
     for name, row in rows.items():
         spread = f"({min(row['rates']):,.0f}-{max(row['rates']):,.0f})"
-        print(
+        lines.append(
             f"  {name:<20} {statistics.median(row['rates']):>10,.0f} {spread:>17} {row['peak']:>9,.0f} "
             f"{row['peak_over_start']:>7,.0f} {row['fvu']:>7.4f} {row['l0']:>6.2f} {row['mcc']:>6.3f} "
             f"{row['f1']:>6.3f}"
@@ -184,10 +185,11 @@ def show(size: str, result: dict) -> None:
         fastest = max(peers, key=peers.get)
         pairs = zip(rows["interp"]["rates"], rows[fastest]["rates"], strict=True)
         ratios = [ours / theirs for ours, theirs in pairs]
-        print(
+        lines.append(
             f"  interp / {fastest} (the fastest): {statistics.median(ratios):.2f}x  "
             f"(from {min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} turns)"
         )
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -203,8 +205,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=["wall", "process"], default="wall")
     parser.add_argument("--fresh", action="store_true", help="run again what is done")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     options = parser.parse_args()
     keys = ("only", "turns", "batch", "k", "rate", "threads", "clock")
+    tables = []
     try:
         for size in options.sizes:
             steps = options.steps or STEPS.get(size, 100)
@@ -218,7 +222,11 @@ def main() -> int:
                 partial = path.with_suffix(".partial")
                 partial.write_text(json.dumps(result))
                 os.replace(partial, path)
-            show(size, result)
+            tables.append(table(size, result))
+            print(f"\n{tables[-1]}", flush=True)
+        if options.write:
+            text = "\n\n".join(tables)
+            write_card(PAGE, "bench", f"```text\n{text}\n```")
     except (InterpError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 2
