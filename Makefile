@@ -28,7 +28,7 @@ lab: setup  ## open the notebooks in JupyterLab
 doctor: setup  ## check this machine: device, memory, versions, a real forward pass with hooks
 	@$(PY) -m interp doctor $(ARGS)
 
-bench: setup  ## measure what generation, capture and a report with nothing to do cost here
+bench: setup  ## measure what generation, steering, capture and a report with nothing to do cost here
 	@$(PY) -m interp.bench $(ARGS)
 	@$(PY) -m report bench --profile "$(PROFILE)"
 

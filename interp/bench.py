@@ -1,9 +1,10 @@
-"""What generating and looking cost: ``python -m interp.bench`` prints three ratios, measured side by side.
+"""What generating and looking cost: ``python -m interp.bench`` prints four ratios, measured side by side.
 
 1. Generating with capture of five layers, over generating alone (drawing tokens; decoding is left out, since
    it is the same in both and would flatter the ratio).
-2. Capturing the same clips while generating them again, over one teacher-forced pass.
-3. audiocraft's own loop over this library's, drawing tokens of as many clips in one batch. At another size:
+2. Generating with one block steered on the conditional rows, over generating alone.
+3. Capturing the same clips while generating them again, over one teacher-forced pass.
+4. audiocraft's own loop over this library's, drawing tokens of as many clips in one batch. At another size:
    ``--like facebook/musicgen-small`` gives the model those dimensions, with random weights.
 
 Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median
@@ -80,17 +81,19 @@ def audiocraft_loop(model, generation) -> None:
 
 
 def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None = None) -> dict:
-    """Time the four variants ``rounds`` times in turn.
+    """Time the five variants ``rounds`` times in turn.
 
     Returns
     -------
     dict
-        ``seconds`` (medians, by variant) and the three ratios, each a list with one value per round.
+        ``seconds`` (medians, by variant) and the four ratios, each a list with one value per round.
     """
+    import numpy as np
     import torch
 
     from .activations import capture
     from .sampling import sample_tokens
+    from .steering import steer
 
     model = resized(name, like)
     prompts = (["upbeat cheerful pop music", "melancholic sad piano ballad"] * clips)[:clips]
@@ -108,8 +111,13 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
             torch.cuda.synchronize()
         return clock() - start
 
+    def generate_and_steer() -> None:
+        with steer(model, np.ones(model.d_model), layer=spread[len(spread) // 2], strength=0.5):
+            sample_tokens(model, generation)
+
     variants: dict[str, Callable[[], object]] = {
         "generate": lambda: sample_tokens(model, generation),
+        "generate and steer": generate_and_steer,
         "generate and capture": lambda: capture(model, generation, spread, streaming=True),
         "teacher-forced": lambda: capture(model, generation, spread),
         "audiocraft's loop": lambda: audiocraft_loop(model, generation),
@@ -120,7 +128,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
     for turn in range(rounds):
         for key in list(variants)[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
             times[key].append(timed(variants[key]))
-    bare, live, once, audiocraft = times.values()
+    bare, steered, live, once, audiocraft = times.values()
     return {
         "model": name if like is None else f"{name}, with the dimensions of {like}",
         "device": str(model.device),
@@ -130,6 +138,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
         "rounds": rounds,
         "seconds": {key: statistics.median(values) for key, values in times.items()},
         "capture_over_bare": [b / a for a, b in zip(bare, live, strict=True)],
+        "steer_over_bare": [b / a for a, b in zip(bare, steered, strict=True)],
         "streaming_over_teacher_forced": [b / a for a, b in zip(once, live, strict=True)],
         "audiocraft_over_generate": [b / a for a, b in zip(bare, audiocraft, strict=True)],
     }
@@ -163,6 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"  {key:<22} {value:8.3f} s (median)")
     for key, text in (
         ("capture_over_bare", f"generation with capture of {len(result['layers'])} layers / bare generation"),
+        ("steer_over_bare", "generation with one block steered / bare generation"),
         ("streaming_over_teacher_forced", "streaming / teacher-forced capture"),
         ("audiocraft_over_generate", "audiocraft's loop / this library's"),
     ):
