@@ -1,0 +1,262 @@
+"""Does a word cause the cues?  Clips made again with what another word's clip has inside a subspace.
+
+The clips come in **sets**: one clip for each condition (emotion), each of a word of its own, all drawn from
+one random stream.  So within a set nothing but the word differs, no word is in two sets, and sets are what
+intervals and tests count.  In each set every clip takes the component of another condition's clip
+(:func:`sources`), step by step while it is generated (:func:`exchange`).  What that does to the measured cues
+is put beside what the other word itself does (:func:`share`), and beside what other words of the same
+condition do (:func:`agreement`).  Both are 0 where an exchange changes the cues by chance alone.
+
+Source of the exchange: Geiger et al. (2021, arXiv:2106.02997).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..activations import capture
+from ..errors import InterpError, check_whole
+from ..generation import Generation
+from ..hooks import Pass, hook
+from ..results.claims import Measure
+from ..sampling import sample_tokens
+from ..stats import equivalence, leave_one_out
+from ..stats.permutation import sign_flip
+from .subspace import Subspace
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+def sources(sets: int, conditions: int) -> np.ndarray:
+    """The condition that each clip takes from, [set, condition]: every other one in turn, never its own.
+
+    Within a set each condition takes once and gives once.
+    """
+    check_whole(sets, "The number of sets", 2)
+    check_whole(conditions, "The number of conditions", 2)
+    turn = 1 + np.arange(sets)[:, None] % (conditions - 1)
+    return (np.arange(conditions) + turn) % conditions
+
+
+def exchange(
+    model: Model,
+    clips: Generation,
+    donors: Sequence[int],
+    subspaces: Sequence[Subspace],
+    as_large_as: Sequence[Subspace] | None = None,
+    progress: bool = False,
+) -> Generation:
+    """Generate clips again, with the component inside a subspace taken from another of them.
+
+    At every step, in the conditional rows, the state of clip i takes the component inside ``subspaces[i]``
+    that clip ``donors[i]`` had at that step when it was made. The random draws stay those of clip i.
+
+    Parameters
+    ----------
+    clips : Generation
+        Made by the same model, in one window.
+    donors : sequence of int
+        [clip]; a clip that is its own donor stays as it is.
+    subspaces : sequence of Subspace
+        [clip], all of one rank and site. Not one for all, since words should not be tested inside a subspace
+        that they made.
+    as_large_as : sequence of Subspace, optional
+        [clip]: at each step the shift is made as long as that of an exchange inside these. For random
+        subspaces, which else would hardly move anything.
+
+    Raises
+    ------
+    InterpError
+        For encoded audio; for another number of donors or subspaces than clips, a donor that there is not,
+        subspaces of several ranks or sites, or of another width than the model's.
+    """
+    if not clips.drawn:
+        raise InterpError("Encoded audio cannot be generated again, so nothing can be exchanged in it.")
+    donors = np.asarray(donors)
+    if donors.shape != (len(clips),) or not np.isin(donors, np.arange(len(clips))).all():
+        raise InterpError(f"Give each of the {len(clips)} clips one donor: the index of a clip among them.")
+    site, bases = _stacked(subspaces, len(clips))
+    sizes = None if as_large_as is None else _stacked(as_large_as, len(clips))[1]
+    states = capture(model, clips, sites=[site], steps="all", progress=progress)[site]
+    for basis in (bases, sizes):
+        if basis is not None and basis.shape[-1] != states.shape[-1]:
+            raise InterpError(f"The subspaces have width {basis.shape[-1]}, and {site} {states.shape[-1]}.")
+
+    def edit(x: torch.Tensor, layout: Pass, group: str) -> torch.Tensor:
+        begin, members = layout.first_frame + layout.start, list(layout.members)
+        gap = (states[donors[members], begin : begin + layout.length].to(x) - x).float()
+        shift = _inside(bases[members].to(gap), gap)
+        if sizes is not None:
+            wanted = _inside(sizes[members].to(gap), gap).norm(dim=-1, keepdim=True)
+            shift = shift * (wanted / shift.norm(dim=-1, keepdim=True).clamp(min=1e-12))
+        return x + shift.to(x)
+
+    with torch.no_grad(), hook(model, {site: edit}):
+        tokens = sample_tokens(model, clips, progress)
+        parts = [model.codec.decode(part.to(model.device), None) for part in tokens.split(clips.batch_size)]
+    return replace(clips, tokens=tokens, audio=torch.cat(parts).float().cpu())
+
+
+def share(
+    plain: np.ndarray, exchanged: np.ndarray, taken: np.ndarray, reference: np.ndarray | None = None
+) -> Measure:
+    """How far cues move along the shift that the other word itself makes, as a share of it.
+
+    The shift from a clip's own cues to its donor's is of no use as the yardstick: it starts from the very
+    clip that was changed, so the chance in its cues would count on both sides, and any change at random would
+    seem to go half the way. The yardstick is the mean shift between the two conditions, for each set that of
+    the other sets: the sum over clips of move · shift, divided by the sum of |shift|².
+
+    Parameters
+    ----------
+    plain, exchanged : np.ndarray
+        [set, condition, cue], in units that can be summed over cues, such as standard deviations.
+    taken : np.ndarray
+        [set, condition]: the condition that each clip took from, of :func:`sources`.
+    reference : np.ndarray, optional
+        [set, condition, cue]: clips that the yardstick is taken from instead, such as those of another model
+        for one in which the words do nothing, and which has no yardstick of its own.
+
+    Returns
+    -------
+    Measure
+        Interval over sets, left out one at a time; p of no effect against a positive one, the signs of sets
+        flipped. Chance makes the mean shift in the denominator longer, never shorter: the share is rather too
+        small than too large.
+
+    Raises
+    ------
+    InterpError
+        For arrays that do not go together, fewer than three sets, or conditions that do not differ.
+    """
+    yardstick = plain if reference is None else reference
+    plain, exchanged, yardstick = _checked(taken, plain, exchanged, yardstick)
+    moved = exchanged - plain
+
+    def along(kept: np.ndarray) -> tuple[np.ndarray, float]:
+        """Move times shift of each of these sets, and the square of the shift, summed over them."""
+        others = yardstick[kept].sum(0) - yardstick[kept]
+        shift = _to_source(others / (len(kept) - 1), taken[kept])
+        whole = _to_source(np.broadcast_to(yardstick[kept].mean(0), others.shape), taken[kept])
+        return (moved[kept] * shift).sum((1, 2)), float((whole**2).sum())
+
+    every = np.arange(len(plain))
+    products, length = along(every)
+    if not length > 0:
+        raise InterpError("The words of different conditions give the same cues; there is no shift to share.")
+    parts = [along(np.delete(every, left)) for left in every]
+    found = leave_one_out(products.sum() / length, np.array([n.sum() / d for n, d in parts]))
+    p = sign_flip(products, every, "greater").p
+    return Measure(found.estimate, (found.low, found.high), p, taken.size, len(every))
+
+
+def agreement(
+    plain: np.ndarray,
+    exchanged: np.ndarray,
+    taken: np.ndarray,
+    half: int,
+    bounds: tuple[float, float],
+    draws: int = 10_000,
+    seed: int = 0,
+) -> Measure:
+    """Do other words of a condition do the same?  Correlation over cues, mean over conditions.
+
+    The effect of a word is the change of the clip that took from it, less the mean change in its set: what
+    any exchange does is not the word's. Effects of ``half`` words of a condition are averaged and correlated,
+    over cues, with those of as many others; mean over many draws of two such halves.
+
+    With a few cues the correlation of two *large* halves stays as uncertain as that of two small ones where
+    words have no effect: noise has some direction, and there is one pair of halves only. Small halves come in
+    many pairs, over which chance averages out; what they cost is that real effects agree less.
+
+    Parameters
+    ----------
+    plain, exchanged, taken : as for :func:`share`.
+    half : int
+        Words in a half; two of them, and one word more, must be there.
+    bounds : tuple of float
+        Of equivalence: p is that of the test against a correlation beyond them.
+
+    Returns
+    -------
+    Measure
+        Interval over sets, left out one at a time, as the mean of the draws in which a set is not.
+
+    Raises
+    ------
+    InterpError
+        For arrays that do not go together, too few sets for the halves, fewer than three cues, or effects
+        that are the same for all cues, such as none.
+    """
+    plain, exchanged = _checked(taken, plain, exchanged)
+    sets, _, cues = plain.shape
+    check_whole(half, "The number of words in a half", 1)
+    if sets < 2 * half + 1:
+        raise InterpError(
+            f"Two halves of {half} words and one word more need {2 * half + 1} sets, not {sets}."
+        )
+    if cues < 3:
+        raise InterpError(f"A correlation over cues needs three of them or more, not {cues}.")
+    effects = np.zeros_like(plain)
+    np.put_along_axis(effects, taken[..., None], exchanged - plain, axis=1)  # at the condition that gave
+    effects -= effects.mean(1, keepdims=True)
+    order = np.random.default_rng(seed).permuted(np.tile(np.arange(sets), (draws, 1)), axis=1)
+    first, second = (effects[order[:, at : at + half]].mean(1) for at in (0, half))  # [draw, condition, cue]
+    r = _correlations(first, second).mean(1)
+    absent = np.ones((draws, sets), bool)
+    np.put_along_axis(absent, order[:, : 2 * half], False, axis=1)
+    found = leave_one_out(r.mean(), r @ absent / absent.sum(0))
+    p = equivalence(found, bounds)
+    return Measure(found.estimate, (found.low, found.high), p, taken.size, sets)
+
+
+def _stacked(subspaces: Sequence[Subspace], clips: int) -> tuple[str, torch.Tensor]:
+    """Their site, and their bases as [clip, rank, width]."""
+    if len(subspaces) != clips:
+        raise InterpError(f"{len(subspaces)} subspaces for {clips} clips; give one for each.")
+    kinds = {(subspace.site, tuple(subspace.basis.shape)) for subspace in subspaces}
+    if len(kinds) != 1:
+        raise InterpError(f"The subspaces must have one site, rank and width, not {sorted(kinds)}.")
+    return subspaces[0].site, torch.stack([subspace.basis for subspace in subspaces])
+
+
+def _inside(bases: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The part of x [clip, step, width] inside each clip's own subspace."""
+    return x @ bases.mT @ bases
+
+
+def _to_source(cues: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Cues [set, condition, cue] of the condition that each clip took from, minus its own."""
+    return np.take_along_axis(cues, taken[..., None], axis=1) - cues
+
+
+def _checked(taken: np.ndarray, *cues: np.ndarray) -> list[np.ndarray]:
+    """Arrays [set, condition, cue] that go together, as floats."""
+    arrays = [np.asarray(x, float) for x in cues]
+    shapes = [list(x.shape) for x in arrays]
+    if any(x.ndim != 3 or x.shape != arrays[0].shape or x.shape[:2] != taken.shape for x in arrays):
+        raise InterpError(f"Cues {shapes} and sources {list(taken.shape)} must be [set, condition(, cue)].")
+    if not all(np.isfinite(x).all() for x in arrays):
+        raise InterpError("Cues that could not be measured (NaN) must be filled in first.")
+    if not (np.sort(taken, axis=1) == np.arange(taken.shape[1])).all():
+        raise InterpError(
+            "In each set every condition must give to one clip; make the sources with sources()."
+        )
+    if len(taken) < 3:
+        raise InterpError(f"There must be three sets of words or more, not {len(taken)}.")
+    return arrays
+
+
+def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Correlation over the last axis."""
+    x, y = (z - z.mean(-1, keepdims=True) for z in (x, y))
+    norms = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
+    if not (norms > 0).all():
+        raise InterpError("Effects that are the same for all cues, such as none, have no correlation.")
+    return (x * y).sum(-1) / norms
