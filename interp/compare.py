@@ -64,6 +64,7 @@ def pooled_by_layer(
     layers: Sequence[int] | None = None,
     progress: bool = True,
     rows: str = "both",
+    sites: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Mean activation of each clip in the residual stream: label of the layer to [2, clip, width].
 
@@ -75,6 +76,8 @@ def pooled_by_layer(
     ----------
     layers : list of int, optional
         Blocks; None means all. The stream before the first block ("in") is always there.
+    sites : list of str
+        Further sites by their full names (:mod:`interp.sites`), which come under these.
     """
     from tqdm import tqdm
 
@@ -84,7 +87,7 @@ def pooled_by_layer(
     parts: list[dict[str, np.ndarray]] = []
     for start in tqdm(starts, desc=f"{model.name} listens", disable=not progress, leave=False):
         batch = clips[start : start + clips.batch_size]
-        acts = capture(model, batch, layers=layers, sites=("resid.pre", "resid"), rows=rows)
+        acts = capture(model, batch, layers=layers, sites=("resid.pre", "resid", *sites), rows=rows)
         parts.append({site: acts.pooled(site).numpy() for site in acts})
     whole = {site: np.concatenate([part[site] for part in parts], axis=-2) for site in parts[0]}
     return {site.removeprefix("resid.").replace("pre", "in"): x for site, x in whole.items()}

@@ -1,4 +1,4 @@
-"""The shape that labels have in a space of activations: axes, angles, clusters, the circumplex, dimension.
+"""The shape that labels have in a space of activations: axes, clusters, the circumplex, dimension.
 
 Vectors are [clip, width], labels and clusters [clip].  An *axis* of a number is the direction in which
 vectors move with it, ``cov(vector, label)``.  That is the pattern of a linear readout and not its weights,
@@ -7,11 +7,10 @@ which bend away from whatever else varies and say little about where the label l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import subspace_angles
 from scipy.spatial.distance import cdist
 
 from .errors import InterpError, unknown
@@ -50,7 +49,7 @@ class Finding:
         return Measure(self.estimate, (low, high), self.p, self.clips, self.clusters)
 
 
-# --- axes and angles ---
+# --- axes ---
 
 
 def axis(vectors: np.ndarray, labels: Sequence[float]) -> np.ndarray:
@@ -99,33 +98,6 @@ def class_axes(
         raise InterpError(f"All clips of {lonely} are of one cluster; give each class two or more.")
     means = kept[..., 1:] / kept[..., :1]
     return means - means.mean(1, keepdims=True)
-
-
-def principal_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Angles in degrees between two subspaces, smallest first.
-
-    Parameters
-    ----------
-    first, second : np.ndarray
-        [axis, width], or [width] for one axis: what spans each, such as the valence and arousal axes of a
-        layer.
-
-    Notes
-    -----
-    Source: Björck & Golub (1973). Two planes drawn at random in a wide space are nearly orthogonal.
-    """
-    a, b = (np.atleast_2d(np.asarray(x, float)) for x in (first, second))
-    if a.shape[1] != b.shape[1]:
-        raise InterpError(f"The axes have widths {a.shape[1]} and {b.shape[1]}; they must share a space.")
-    return np.degrees(subspace_angles(a.T, b.T))[::-1]
-
-
-def angles_between_layers(
-    layers: Mapping[str, np.ndarray], valence: Sequence[float], arousal: Sequence[float]
-) -> dict[tuple[str, str], np.ndarray]:
-    """Principal angles between the valence-arousal planes of every two layers: ``[(layer, layer)]``."""
-    planes = {name: np.stack([axis(x, valence), axis(x, arousal)]) for name, x in layers.items()}
-    return {(a, b): principal_angles(planes[a], planes[b]) for a in planes for b in planes if a < b}
 
 
 def axis_overlap(

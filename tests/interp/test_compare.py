@@ -63,7 +63,8 @@ def test_pooled_by_layer_is_the_mean_of_what_capture_gives(model):
     torch.testing.assert_close(torch.tensor(pooled["in"]), acts.pooled("resid.pre"), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(torch.tensor(pooled["2"]), acts.pooled("resid.2"), rtol=1e-4, atol=1e-5)
     assert list(compare.pooled_by_layer(model, clips, layers=[1], progress=False)) == ["in", "1"]
-    without = compare.pooled_by_layer(model, clips, rows="null", progress=False)
+    without = compare.pooled_by_layer(model, clips, rows="null", progress=False, sites=["mlp.1"])
+    assert list(without) == ["in", "0", "1", "2", "mlp.1"] and without["mlp.1"].shape == without["1"].shape
     np.testing.assert_allclose(without["2"], pooled["2"][1], rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Angles, axes, silhouettes, squares and dimensions that are known by construction."""
+"""Axes, silhouettes, squares and dimensions that are known by construction."""
 
 import numpy as np
 import pytest
@@ -34,23 +34,6 @@ def test_directions_of_classes_and_what_they_are_without_one_cluster():
         geometry.class_axes(x, mood, word, ["happy", "calm"])
     with pytest.raises(InterpError, match="All clips of sad are of one cluster"):
         geometry.class_axes(x, mood, ["a", "a", "b", "c", "d"], ["happy", "sad"])
-
-
-def test_principal_angles_by_hand():
-    e = np.eye(4)
-    assert geometry.principal_angles(e[0], e[0] + e[1]) == pytest.approx([45])
-    assert geometry.principal_angles(e[:2], e[1:3]) == pytest.approx([0, 90], abs=1e-5)
-    assert geometry.principal_angles(e[0], -e[0]) == pytest.approx([0], abs=1e-5)
-
-
-def test_angles_between_layers_are_none_for_the_same_plane():
-    rng, valence, arousal, _ = songs()
-    x = np.column_stack([valence, arousal, np.zeros((80, 3))])
-    turned = x[:, [2, 3, 0, 1, 4]]
-    found = geometry.angles_between_layers({"0": x, "1": x * 2 + 1, "2": turned}, valence, arousal)
-    assert set(found) == {("0", "1"), ("0", "2"), ("1", "2")}
-    assert found["0", "1"] == pytest.approx([0, 0], abs=1e-4)
-    assert found["0", "2"] == pytest.approx([90, 90])
 
 
 def test_labels_on_one_axis_overlap_and_on_two_they_do_not():
@@ -155,8 +138,6 @@ def test_bad_input():
         geometry.axis_overlap(x, valence, arousal, song % 3)
     with pytest.raises(InterpError, match="do not go together"):
         geometry.axis_overlap(x, valence, arousal, song[:-1])
-    with pytest.raises(InterpError, match="widths 4 and 3"):
-        geometry.principal_angles(np.eye(4), np.eye(3))
     with pytest.raises(InterpError, match="two clips or more"):
         geometry.silhouette(x, ["a"] * 15 + ["b"], song)
     with pytest.raises(InterpError, match="valid: cosine"):
