@@ -49,5 +49,5 @@ def cue_weights(
     for ax in axes[:, 0]:
         ax.set_ylabel("standardised weight (β)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
