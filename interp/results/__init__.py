@@ -33,7 +33,7 @@ from typing import Any
 
 from ..errors import InterpError
 from . import sounds
-from .claims import Measure, claim  # noqa: F401  part of this module's interface
+from .claims import Measure, claim, hypothesis  # noqa: F401  part of this module's interface
 from .tables import table  # noqa: F401  likewise
 
 ROOT = Path(__file__).resolve().parents[2]

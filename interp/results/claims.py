@@ -89,7 +89,7 @@ def claim(identifier: str, measures: Mapping[str, Measure], *, target: str, note
     """
     from .. import results  # which has this function among its own
 
-    stated = _hypothesis(identifier)
+    stated = hypothesis(identifier)
     if target not in measures:
         raise unknown("target", target, measures)
     missing = [name for name in stated["controls"] if name not in measures]
@@ -113,8 +113,11 @@ def claim(identifier: str, measures: Mapping[str, Measure], *, target: str, note
     results._show(shown, {"claim": identifier})
 
 
-def _hypothesis(identifier: str) -> dict[str, Any]:
-    """The entry of a hypothesis, as it stands in the file.  Its form is checked by the report builder."""
+def hypothesis(identifier: str) -> dict[str, Any]:
+    """The entry of a hypothesis, as it stands in the file.  Its form is checked by the report builder.
+
+    For a notebook, such as for the bounds of equivalence of a claim: ``hypothesis("C4")["equivalence"]``.
+    """
     import yaml
 
     from . import ROOT
