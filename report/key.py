@@ -66,7 +66,7 @@ def differences(old: Parts, new: Parts, details: dict[str, str] | None = None) -
 
     Parameters
     ----------
-    details : what is known beyond that, by the line's beginning (``modules: interp/stats.py``).
+    details : what is known beyond that, by the line's beginning (``modules: interp/stats/__init__.py``).
     """
     details = details or {}
     changes: dict[str, tuple[Any, Any]] = {}
