@@ -1,7 +1,7 @@
 """A Sphinx directive for a figure whose points play: ``{figure}``, with the map that lies beside its picture.
 
 A run leaves a sound map as a picture and a piece of HTML of the same name (``interp/results/maps.py``).  The
-figure has both, with one number and caption; the script ``soundmap.js`` shows the map in place of the picture.
+figure has both, with one number and caption; the script ``soundmap.js`` shows the map instead of the picture.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Effect:
         return self._measure()
 
     def measures(self, name: str) -> dict[str, Measure]:
-        """Of this effect, under ``name``, and its controls, under theirs; for :func:`interp.results.claim`."""
+        """Of this effect, under ``name``, and its controls under theirs; for :func:`interp.results.claim`."""
         return {name: self.measure()} | {key: other._measure() for key, other in self.controls.items()}
 
     def _measure(self) -> Measure:
