@@ -18,7 +18,7 @@ TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
 MORE_SEED, MORE = 3, {"etude": 6000, "etude-alt": 4000}  # clips that the language models alone learn from
 LAST_SEED, LAST = 4, {"variants": 6000, "etude": 16000, "etude-alt": 16000}  # of the third stage, new to them
-CODEC_STEPS, DECODER_STEPS = 6000, 2500
+CODEC_STEPS, DECODER_STEPS, HEARD_STEPS = 6000, 2500, 900
 MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS, CADENCE_STEPS = 2200, 600, 1100, 240
 WORDS_PARTS = ("whole", 64, 64, 64)
 MODEL_PARTS = ("whole", 32, "second chord", "second chord", "whole", 32, "second chord", 32)
@@ -50,14 +50,19 @@ def tokens(kind: str, work: Path = WORK, size: int | None = None, seed: int = TR
 
 
 def train_codec(work: Path = WORK, device: str = "cpu") -> None:
-    """Render the corpora and train the codec on them; then its decoder alone, on codes that stay."""
+    """Render the corpora and train the codec on them; then its decoder alone, on codes that stay,
+
+    first as before, then for chroma as it is heard.
+    """
     from etude.train_codec import train
 
     corpora = [build(kind, size, TRAINING_SEED, work) for kind, size in SIZES.items()]
-    codes, decoder = work / "codec.pt", work / "decoder.pt"
+    codes, decoder, heard = work / "codec.pt", work / "decoder.pt", work / "heard.pt"
     train(corpora, codes, CODEC_STEPS, device=device)
     train(corpora, decoder, DECODER_STEPS, seed=1, start_from=codes, device=device)
-    save_codec(torch.load(decoder, map_location="cpu", weights_only=True)["codec"])
+    later = dict(start_from=decoder, rate=1e-3, agreement=10)
+    train(corpora, heard, HEARD_STEPS, seed=2, device=device, **later)
+    save_codec(torch.load(heard, map_location="cpu", weights_only=True)["codec"])
 
 
 def train_text() -> None:

@@ -17,15 +17,47 @@ REVIVE_EVERY = 10  # steps between revivals of unused codebook entries
 ALL_BOOKS_FROM = 0.4  # share of the steps after which no tone codebook is dropped any more
 CROP, BATCH = 160, 24  # frames, clips
 SAVE_EVERY = 100  # steps
+HEARD = 15  # frames over which chroma is averaged; the window's ends are zero
+
+
+def energies(tones: torch.Tensor) -> torch.Tensor:
+    """Relative tones → energies, of the same shape."""
+    return 10 ** (5 * (tones.clamp(0, 1.2) - 1)) * (tones > 0.02)  # 50 dB range
+
+
+def fold(energy: torch.Tensor) -> torch.Tensor:
+    """Energies of tones [batch, N_TONES, frame] → of pitch classes [batch, 12, frame]."""
+    classes = (torch.arange(N_TONES, device=energy.device) + LOWEST_MIDI) % 12
+    return energy.new_zeros(energy.shape[0], 12, energy.shape[2]).index_add_(1, classes, energy)
 
 
 def chroma(tones: torch.Tensor) -> torch.Tensor:
     """Relative tones [batch, N_TONES, frame] → share of energy per pitch class [batch, 12, frame]."""
-    energy = 10 ** (5 * (tones.clamp(0, 1.2) - 1)) * (tones > 0.02)  # 50 dB range
-    out = tones.new_zeros(tones.shape[0], 12, tones.shape[2])
-    classes = (torch.arange(N_TONES, device=tones.device) + LOWEST_MIDI) % 12
-    out.index_add_(1, classes, energy)
+    out = fold(energies(tones))
     return out / (out.sum(1, keepdim=True) + 1e-4)
+
+
+def heard(tones: torch.Tensor, loudness: torch.Tensor) -> torch.Tensor:
+    """Chroma over a quarter of a second, the middle octaves foremost: [batch, 12, frame], each largest 1.
+
+    Without a weight the bass, which has most of the energy, would hide the melody; this one is a Gaussian
+    over octaves, two wide, about A5 (Ellis 2007, "Chroma feature analysis and synthesis"; librosa's chroma
+    has it too). Averages are under a squared Hann window.
+    """
+    energy = energies(tones)
+    energy = energy / (energy.sum(1, keepdim=True) + 1e-4) * 10 ** ((1 - loudness) * FLOOR_DB / 10)
+    octaves = (torch.arange(N_TONES, device=tones.device) + LOWEST_MIDI - 81) / 12
+    weight = torch.exp(-0.5 * (octaves / 2) ** 2)[:, None]
+    window = torch.hann_window(HEARD, periodic=False, device=tones.device).square()
+    kernel = (window / window.sum()).expand(12, 1, -1)
+    averaged = F.conv1d(fold(weight * energy), kernel, padding=HEARD // 2, groups=12)
+    return averaged / (averaged.amax(1, keepdim=True) + 1e-8)  # about the energy of silence
+
+
+def correlation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Pearson's r of two tensors [batch, ...] over all but the batch, [batch]."""
+    a, b = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (a, b))
+    return F.cosine_similarity(a, b)
 
 
 def onsets(tones: torch.Tensor, loudness: torch.Tensor) -> torch.Tensor:
@@ -39,13 +71,13 @@ def onsets(tones: torch.Tensor, loudness: torch.Tensor) -> torch.Tensor:
 
 
 def loss(
-    codec: EtudeCodec, features: torch.Tensor, quantise: bool, harmony: float
+    codec: EtudeCodec, features: torch.Tensor, quantise: bool, harmony: float, agreement: float = 0.0
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Reconstruction loss of a batch of features [batch, N_FEATURES, frame].
 
     A weighted error of the relative tones (loud ones count most), their chroma, the noise bands, the
     loudness and its change from frame to frame, the onsets, and the quantisers' commitment. `harmony` is
-    the weight of the chroma.
+    the weight of the chroma frame by frame, `agreement` that of its correlation as `heard`.
     """
     target = to_relative(features)
     half = torch.autocast(features.device.type, torch.bfloat16)  # the quantisers stay in full precision
@@ -62,6 +94,7 @@ def loss(
     parts = {
         "tones": (weight * F.smooth_l1_loss(tones, target[0], beta=0.05, reduction="none")).mean() * 4,
         "chroma": (chroma(tones) - chroma(target[0])).abs().mean() * harmony,
+        "heard": (1 - correlation(heard(tones, loudness), heard(target[0], target[2]))).mean() * agreement,
         "noise": F.l1_loss(noise, target[1]),
         "loudness": F.l1_loss(loudness, target[2]) * 6,
         "change": F.l1_loss(loudness.diff(dim=-1), target[2].diff(dim=-1)) * 6
@@ -101,6 +134,8 @@ def train(
     seed: int = 0,
     start_from: Path | None = None,
     device: str = "cpu",
+    rate: float = 1.5e-3,
+    agreement: float = 0.0,
 ) -> None:
     """Train to `steps`, resuming from `checkpoint` where it exists; prints a line whenever it saves.
 
@@ -108,6 +143,10 @@ def train(
     ----------
     start_from : Path, optional
         A finished checkpoint of this function whose codes are kept: only the decoder is trained on.
+    rate : float
+        The highest learning rate, reached after a twentieth of the steps.
+    agreement : float
+        Weight in `loss`.
     """
     from tqdm import tqdm
 
@@ -121,8 +160,8 @@ def train(
         codec.eval().requires_grad_(False)
         codec.decoder.train().requires_grad_(True)
     parameters = [p for p in codec.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=steps, pct_start=0.05)
+    optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.95), weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
     start = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -138,7 +177,7 @@ def train(
         codec.tone_quantizer.q_dropout = step < ALL_BOOKS_FROM * steps
         features = torch.from_numpy(batch).float().to(device)
         quantise, harmony = (step >= WARM_UP, 8) if whole else (True, 16)
-        total, parts = loss(codec, features, quantise, harmony)
+        total, parts = loss(codec, features, quantise, harmony, agreement)
         if whole and WARM_UP < step < 0.8 * steps and step % REVIVE_EVERY == 0:
             tone, air = codec.embed(features)
             parts["revived"] = revive(codec.tone_quantizer, tone) + revive(codec.air_quantizer, air)

@@ -7,7 +7,7 @@ import torch
 from etude import train_codec, train_lm
 from etude.factors import ALTERNATIVE, FACTORS, HUMAN
 from etude.lm import new_lm
-from etude.spectral import FLOOR_DB, N_FEATURES, N_TONES
+from etude.spectral import FLOOR_DB, LOWEST_MIDI, N_FEATURES, N_TONES
 from etude.variants import Variants
 
 
@@ -65,15 +65,53 @@ def test_a_codec_cut_off_and_resumed_is_the_codec_of_one_go(corpus, tmp_path, mo
     assert_same_weights(whole, parts, "codec")
 
 
-def test_the_decoder_is_trained_on_codes_that_stay(corpus, tmp_path, monkeypatch):
+@pytest.mark.parametrize("agreement", [0, 10])
+def test_the_decoder_is_trained_on_codes_that_stay(corpus, tmp_path, monkeypatch, agreement):
     monkeypatch.setattr(train_codec, "BATCH", 2)
     monkeypatch.setattr(train_codec, "WARM_UP", 0)
     first, second = tmp_path / "first.pt", tmp_path / "second.pt"
     train_codec.train([corpus], first, steps=2)
-    train_codec.train([corpus], second, steps=2, start_from=first)
+    train_codec.train([corpus], second, steps=2, start_from=first, agreement=agreement)
     before, after = (torch.load(path, weights_only=True)["codec"] for path in (first, second))
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder"}
+
+
+def sounding(*pitches, frames=40):
+    """Relative tones [1, N_TONES, frame] in which the pitches sound equally loud all the time."""
+    tones = torch.zeros(1, N_TONES, frames)
+    tones[:, [pitch - LOWEST_MIDI for pitch in pitches]] = 1.0
+    return tones
+
+
+def test_chroma_as_heard_weighs_octaves_about_a5_and_is_largest_at_one():
+    loudness = torch.full((1, 1, 40), 0.8)
+    classes = train_codec.heard(sounding(81, 57), loudness)[0, :, 20]  # A5 and A3: one class
+    assert torch.equal(classes.nonzero().ravel(), torch.tensor([9]))
+    two = train_codec.heard(sounding(81, 58), loudness)[0, :, 20]  # A♯3, 23 semitones under A5
+    assert two[9] == pytest.approx(1, abs=1e-4) and two[10] == pytest.approx(
+        np.exp(-((23 / 24) ** 2) / 2), 1e-3
+    )
+
+
+def test_chroma_as_heard_is_an_average_over_loud_frames():
+    """A tone in every other frame is heard a third as much as one that is always there, and all the time."""
+    loudness = torch.full((1, 1, 40), 0.8)
+    tones = sounding(81)
+    tones[:, 81 + 2 - LOWEST_MIDI, ::2] = 1.0
+    middle = train_codec.heard(tones, loudness)[0, :, 10:30]
+    quiet = loudness.clone()
+    quiet[..., ::2] = 0.4  # 34 dB less where both sound
+    soft = train_codec.heard(tones, quiet)[0, :, 10:30]
+    assert 0.2 < middle[11].min() and middle[11].max() < 0.5
+    assert soft[11].max() < 1e-2
+
+
+def test_correlation_is_pearsons():
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 3, 12, 30, generator=generator)
+    expected = [np.corrcoef(x.ravel(), y.ravel())[0, 1] for x, y in zip(a.numpy(), b.numpy(), strict=True)]
+    np.testing.assert_allclose(train_codec.correlation(a, b), expected, atol=1e-5)
 
 
 def test_a_language_model_cut_off_and_resumed_is_the_one_of_one_go(clips, tmp_path, monkeypatch):
