@@ -1,0 +1,44 @@
+"""Parameters that cannot work are refused before anything is loaded, in one sentence that names them."""
+
+from __future__ import annotations
+
+import pytest
+
+from interp.errors import InterpError
+from report.notebook import Notebook
+from report.project import here
+
+
+def check(phase, **changed):
+    """Run the cell that follows the parameters, with some of them changed."""
+    notebook = Notebook.read(here(), phase)
+    cell = next(cell for cell in notebook.node.cells if cell.id == "p1-checks")
+    exec(cell.source, notebook.defaults() | changed)
+
+
+def emotions(**changed):
+    return Notebook.read(here(), "1-emotion-geometry").defaults()["emotions"] | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"emotions": emotions(sad="sad")}, "emotions: sad has 1, and 4 are needed"),
+        ({"emotions": emotions(bored="bored dull tired idle")}, "Unknown emotion in emotions 'bored'"),
+        ({"cue_prompts": {}}, "cue_prompts: happy has 0, and 2 are needed"),
+        ({"neither": []}, "neither is an empty list"),
+        ({"n_emotional": 4}, "n_emotional must be a whole number, 40 or more, not 4"),
+        ({"n_fewer": 901}, "n_fewer are taken from n_factorial, so 901 must not be more than 900"),
+        ({"repeats": 0}, "repeats must be a whole number, 1 or more, not 0"),
+        ({"permutations": 0}, "permutations must be a whole number, 1 or more"),
+        ({"seconds": -1.0}, "seconds must be a number above 0, not -1.0"),
+        ({"made_seconds": 0}, "made_seconds must be a number above 0"),
+    ],
+)
+def test_phase_1_names_a_parameter_that_cannot_work(changed, said):
+    with pytest.raises(InterpError, match=said):
+        check("1-emotion-geometry", **changed)
+
+
+def test_phase_1_takes_its_own_defaults():
+    check("1-emotion-geometry")
