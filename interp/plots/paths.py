@@ -27,7 +27,7 @@ def path_diagrams(
     """
     figure, axes = _figure(alt, 1, len(panels), size=(4.3 * len(panels), 3.0))
     for ax, (cause, effects) in zip(axes.flat, panels.items(), strict=True):
-        ax.set(xlim=(0, 1), ylim=(0, 1))
+        ax.set(xlim=(0, 1), ylim=(-0.12, 1))
         ax.axis("off")
         ax.set_title(f"{cause} to {outcome}", fontsize=10)
         for corner, name in (("cause", cause), ("mediator", mediator), ("outcome", outcome)):
@@ -36,7 +36,7 @@ def path_diagrams(
         arrows = (
             ("cause", "mediator", "on mediator", f"on {mediator}", (0.24, 0.55), "right", COLOURS[2]),
             ("mediator", "outcome", "through", "through it", (0.76, 0.55), "left", COLOURS[0]),
-            ("cause", "outcome", "direct", "past it", (0.5, 0.12), "center", COLOURS[1]),
+            ("cause", "outcome", "direct", "past it", (0.5, 0.01), "center", COLOURS[1]),
         )
         for start, end, key, said, at, side, colour in arrows:
             found = effects[key]
