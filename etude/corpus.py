@@ -22,17 +22,13 @@ def draw(kind: str, index: int, seed: int) -> tuple[int, dict[str, int], int]:
 
     Parameters
     ----------
-    kind : {"factorial", "variants", "etude", "etude-null", "etude-alt"}
-        Factors independent (quadrant 0); the same, clips 2 i and 2 i + 1 being one piece with either
-        cadence; or driven by the quadrant through that model's graph.
+    kind : {"factorial", "etude", "etude-null", "etude-alt"}
+        Factors independent (quadrant 0), or driven by the quadrant through that model's graph.
     seed : int
         Two corpora with different seeds share no clip.
     """
-    if kind == "variants":
-        quadrant, factors, piece = draw("factorial", index // 2, seed)
-        return quadrant, factors | {"cadence": index % 2}, piece
     if kind != "factorial" and kind not in GRAPHS:
-        raise ValueError(f"unknown corpus {kind!r}: choose factorial, variants, {', '.join(GRAPHS)}")
+        raise ValueError(f"unknown corpus {kind!r}: choose factorial, {', '.join(GRAPHS)}")
     stream = 0 if kind == "factorial" else 1 if GRAPHS[kind] is HUMAN else 2
     rng = np.random.default_rng([seed, index, stream])
     piece = int(rng.integers(2**31))

@@ -17,13 +17,11 @@ WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
 MORE_SEED, MORE = 3, {"etude": 6000, "etude-alt": 4000}  # clips that the language models alone learn from
-LAST_SEED, LAST = 4, {"variants": 6000, "etude": 16000, "etude-alt": 16000}  # of the third stage, new to them
 CODEC_STEPS, DECODER_STEPS, HEARD_STEPS = 6000, 2500, 900
-MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS, CADENCE_STEPS = 2200, 600, 1100, 240
+MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 1100
 WORDS_PARTS = ("whole", 64, 64, 64)
 MODEL_PARTS = ("whole", 32, "second chord", "second chord", "whole", 32, "second chord", 32)
-CADENCE_PARTS = ("variants", 32, "variants", "whole")
-BASE_SHARE = 1200  # factorial clips that stay in the later stages, so that cue words are not forgotten
+BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
 def tokens(kind: str, work: Path = WORK, size: int | None = None, seed: int = TRAINING_SEED) -> Path:
@@ -85,29 +83,20 @@ def train_base(work: Path = WORK, device: str = "cpu") -> Path:
 
 
 def train_model(name: str, work: Path = WORK, device: str = "cpu") -> None:
-    """The second and the third stage of one étude, and its released weights."""
-    from etude.factors import GRAPHS
+    """The second stage of one étude, and its released weights."""
     from etude.lm import save_lm
     from etude.train_lm import Clips, train
-    from etude.variants import Variants
 
-    kind, null = "etude-alt" if name == "etude-alt" else "etude", name == "etude-null"
-
-    def clips(*corpora: Path) -> Clips:
-        limits = [*(None for _ in corpora), BASE_SHARE]
-        return Clips([*corpora, tokens("factorial", work)], limits, scramble=7 if null else None)
-
-    def last(kind: str) -> Path:
-        return tokens(kind, work, LAST[kind], LAST_SEED)
-
-    second, third = work / f"{name}.pt", work / f"{name}-cadence.pt"
-    heard = clips(tokens(kind, work), tokens(kind, work, MORE[kind], MORE_SEED))
+    kind = "etude-alt" if name == "etude-alt" else "etude"
+    clips = Clips(
+        [tokens(kind, work), tokens(kind, work, MORE[kind], MORE_SEED), tokens("factorial", work)],
+        limits=[None, None, BASE_SHARE],
+        scramble=7 if name == "etude-null" else None,
+    )
+    checkpoint = work / f"{name}.pt"
     later = dict(start_from=work / "base.pt", peak=2e-3, others=1, parts=MODEL_PARTS)
-    train(heard, second, MODEL_STEPS, seed=2, device=device, **later)
-    variants = Variants(last("variants"), None if null else GRAPHS[name])
-    later = dict(start_from=second, peak=1e-3, others=1, parts=CADENCE_PARTS, variants=variants)
-    train(clips(last(kind)), third, CADENCE_STEPS, seed=3, device=device, **later)
-    save_lm(torch.load(third, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
+    train(clips, checkpoint, MODEL_STEPS, seed=2, device=device, **later)
+    save_lm(torch.load(checkpoint, map_location="cpu", weights_only=True)["lm"], WEIGHTS / name)
 
 
 def train_all(device: str = "cpu") -> None:

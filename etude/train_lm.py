@@ -1,10 +1,10 @@
-"""Train a language model on tokens of composed pieces, in three stages.
+"""Train a language model on tokens of composed pieces, in two stages.
 
 First a *base* on the factorial corpus: music in which every factor is independent, captioned with cue,
 instrument and genre words only; it learns the music on whole clips, then the words where they tell
 something new (`Part`). Then each étude on its own emotional corpus (with a share of the factorial one),
-captioned with emotion words as well. Then the planted cadence, which likelihood alone does not teach
-(`etude.variants`). Étude-null continues on étude's music with the emotion words of other clips.
+captioned with emotion words as well. Étude-null continues on étude's music with the emotion words of other
+clips.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from etude.factors import FACTORS
+from etude.composer import NOTES_PER_CHORD
+from etude.factors import FACTORS, NOTES_PER_SECOND
 from etude.lm import new_lm
-from etude.variants import SECOND_CHORD, Variants
 from etude.words import caption
 
 BATCH = 8
 SAVE_EVERY = 50  # steps
 OTHERS = 5  # from nothing, embeddings, outputs and norms learn this many times faster than matrices
 SHORT = 2048  # frames of all clips together in a batch of parts of clips
+FRAMES_PER_SECOND = 50
 BEFORE, AFTER = 24, 16  # frames of a window around the beginning of a clip's second chord
+SECOND_CHORD = np.round(FRAMES_PER_SECOND * np.divide(NOTES_PER_CHORD, NOTES_PER_SECOND)).astype(int)
+"""Frame in which the second chord begins, by tempo level: there a clip's cadence is heard first."""
 
-Part = int | Literal["whole", "second chord", "variants"]
-"""What a batch holds: whole clips; so many frames of how they begin; a window around their second chord; or
-no clips but variants of pieces.
+Part = int | Literal["whole", "second chord"]
+"""What a batch holds of its clips: all; so many frames of how they begin; a window around the second chord.
 
 Once a model has learnt to go on as a clip began, its words tell it something new only where something is
 chosen: in the opening, and when the chord of the cadence first comes. Over whole clips that is lost in the
@@ -138,7 +140,6 @@ def train(
     peak: float = 4e-3,
     others: float = OTHERS,
     parts: Sequence[Part] = ("whole",),
-    variants: Variants | None = None,
     device: str = "cpu",
 ) -> None:
     """Train to `steps` with `optimisers` and a cosine, resuming from `checkpoint` where it exists.
@@ -149,8 +150,6 @@ def train(
         The largest learning rate of the matrices; that of all else is `others` times as large.
     parts : sequence of Part
         What the batches hold, one after the other, over and over.
-    variants : Variants, optional
-        Needed where `parts` ask for them.
     start_from : Path, optional
         A finished checkpoint of this function whose weights are the beginning (the base).
     """
@@ -167,7 +166,7 @@ def train(
     elif start_from is not None:
         lm.load_state_dict(torch.load(start_from, map_location=device, weights_only=True)["lm"])
     lm.train()
-    began, recent, odds = time.time(), [], []
+    began, recent = time.time(), []
     for step in range(done, steps):
         rate = min(1.0, (step + 1) / 100) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
         for optimiser, faster in zip(pair, (1, others), strict=True):
@@ -175,29 +174,22 @@ def train(
                 group["lr"] = faster * peak * rate
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
         lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
-        part = parts[step % len(parts)]
+        batch = clips.batch(rng, parts[step % len(parts)])
+        batch = batch._replace(tokens=batch.tokens.to(device), start=batch.start.to(device))
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            if part == "variants":
-                loss = variants.loss(lm, rng)
-                odds.append(loss.detach())
-            else:
-                batch = clips.batch(rng, part)
-                batch = batch._replace(tokens=batch.tokens.to(device), start=batch.start.to(device))
-                losses = cross_entropy(lm, *batch)
-                recent.append(losses.detach())
-                loss = losses.mean()
+            losses = cross_entropy(lm, *batch)
         lm.zero_grad(set_to_none=True)
-        loss.backward()
+        losses.mean().backward()
         torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
         for optimiser in pair:
             optimiser.step()
+        recent.append(losses.detach())
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             mean = torch.stack(recent).mean(0).tolist()
-            said = f", variants {torch.stack(odds).mean():.3f}" if odds else ""
-            recent, odds = [], []
+            recent = []
             pace = (time.time() - began) / (step + 1 - done)
             nats = " ".join(f"{x:.3f}" for x in mean)
-            print(f"{checkpoint.stem} {step + 1}/{steps} nats {nats}{said}, {pace:.2f} s/step", flush=True)
+            print(f"{checkpoint.stem} {step + 1}/{steps} nats {nats}, {pace:.2f} s/step", flush=True)
             partial = checkpoint.with_suffix(".tmp")
             states = [optimiser.state_dict() for optimiser in pair]
             torch.save({"lm": lm.state_dict(), "optimisers": states, "step": step + 1}, partial)

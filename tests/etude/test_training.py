@@ -5,10 +5,8 @@ import pytest
 import torch
 
 from etude import train_codec, train_lm
-from etude.factors import ALTERNATIVE, FACTORS, HUMAN
-from etude.lm import new_lm
+from etude.factors import FACTORS
 from etude.spectral import FLOOR_DB, LOWEST_MIDI, N_FEATURES, N_TONES
-from etude.variants import Variants
 
 
 @pytest.fixture
@@ -181,45 +179,3 @@ def test_scrambled_clips_keep_music_and_how_often_each_emotion_occurs(clips, tmp
     assert np.array_equal(scrambled.tokens, clips.tokens)
     assert np.array_equal(scrambled.levels, clips.levels)
     assert sorted(scrambled.quadrant) == sorted(clips.quadrant)
-
-
-def pieces(path, n=12, differ=6):
-    """Tokens as of the corpus "variants": the two of a piece differ from one frame on."""
-    rng = np.random.default_rng(0)
-    tokens = rng.integers(512, size=(n, 1, 4, 60)).repeat(2, axis=1)
-    tokens[:, 1, :, 50 - differ :] = rng.integers(512, size=(n, 4, 10 + differ))
-    levels = np.zeros((2 * n, len(FACTORS)), int)
-    levels[:, list(FACTORS).index("tempo")] = 1  # its second chord begins with frame 50
-    np.savez(path, tokens=tokens.reshape(2 * n, 4, 60), levels=levels)
-    return path
-
-
-def test_words_have_odds_only_where_variants_differ(tmp_path):
-    lm = new_lm(0).eval()
-    alike = Variants(pieces(tmp_path / "alike.npz", differ=-10), HUMAN)
-    with torch.no_grad():
-        assert alike.interaction(lm, np.random.default_rng(0)).abs().max() < 1e-3
-    apart = Variants(pieces(tmp_path / "apart.npz"), HUMAN)
-    with torch.no_grad():
-        assert apart.interaction(lm, np.random.default_rng(0)).abs().max() > 0.01
-
-
-def test_the_graph_says_how_likely_a_cadence_is(tmp_path):
-    path = pieces(tmp_path / "pieces.npz")
-    likely = [Variants(path, graph).likely for graph in (HUMAN, ALTERNATIVE, None)]
-    rng = np.random.default_rng(0)
-    drawn = np.mean([HUMAN.levels(1, 1, rng)["cadence"] for _ in range(4000)])
-    assert abs(likely[0] - drawn) < 0.02
-    assert likely[0] + likely[1] == pytest.approx(1) and likely[2] == 0.5
-
-
-def test_a_step_down_the_loss_brings_the_odds_to_the_graphs(tmp_path):
-    lm, variants = new_lm(0).eval(), Variants(pieces(tmp_path / "pieces.npz"), HUMAN)
-    before = variants.loss(lm, np.random.default_rng(0))
-    before.backward()
-    with torch.no_grad():
-        for weight in lm.parameters():
-            if weight.grad is not None:
-                weight -= 1e-2 * weight.grad
-        assert variants.loss(lm, np.random.default_rng(0)) < before
-        assert variants.interaction(lm, np.random.default_rng(0)).mean() > 0
