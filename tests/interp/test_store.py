@@ -87,8 +87,9 @@ def kill_and_resume(tmp_path: Path, clips: int, kills: int) -> None:
     draw = random.Random(0)
     killed = tmp_path / "killed"
     command = [sys.executable, write_store.__file__, str(killed), str(clips)]
-    for wanted in sorted(draw.sample(range(1, clips - 5), kills)):
-        writer = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    for wanted in sorted(draw.sample(range(1, clips - 12), kills)):
+        # It waits a few batches on, so that it is at work however late a busy machine lets us kill it.
+        writer = subprocess.Popen([*command, str(wanted + 9)], stdout=subprocess.DEVNULL)
         while writer.poll() is None and len(list(killed.glob("complete/*.json"))) < wanted:
             time.sleep(0.0005)
         time.sleep(draw.uniform(0, 0.003))  # a clip takes about as long: chunks, records, between them

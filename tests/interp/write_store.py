@@ -1,9 +1,11 @@
 """Fill a store with numbers that depend on nothing but their place: a writer for tests to kill.
 
-``python write_store.py FOLDER CLIPS``, without torch or audiocraft, so that it starts at once.
+``python write_store.py FOLDER CLIPS [STOP]``, without torch or audiocraft, so that it starts at once. With STOP
+it waits for its end before the batch that would complete more clips than that.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +33,17 @@ def create(folder: Path, n: int, **changes) -> Writer:
     return Writer.create(folder, **(made_of | changes))
 
 
-def fill(folder: Path, clips: int) -> None:
+def fill(folder: Path, clips: int, stop: int | None = None) -> None:
     """Batches of three, those that are there already left out."""
     store = create(folder, clips)
     for first in range(0, clips, 3):
         batch = list(range(first, min(first + 3, clips)))
         if not store.has(batch):
+            if stop is not None and batch[-1] >= stop:
+                time.sleep(60)
             store.write(batch, values(batch))
     store.finish()
 
 
 if __name__ == "__main__":
-    fill(Path(sys.argv[1]), int(sys.argv[2]))
+    fill(Path(sys.argv[1]), *map(int, sys.argv[2:]))
