@@ -2,9 +2,9 @@
 
 The clips come in **sets**: one clip for each condition (emotion), each of a word of its own, all drawn from
 one random stream.  So within a set nothing but the word differs, no word is in two sets, and sets are what
-intervals and tests count.  In each set every clip takes the component of another condition's clip
-(:func:`sources`), step by step while it is generated (:func:`exchange`).  What that does to the measured cues
-is put beside what the other word itself does (:func:`share`), and beside what other words of the same
+intervals and tests count.  In each set every clip takes the component of each of the others in turn
+(:func:`pairs_within`), step by step while it is generated (:func:`exchange`).  What that does to the measured
+cues is put beside what the other word itself does (:func:`share`), and beside what other words of the same
 condition do (:func:`agreement`).  Both are 0 where an exchange changes the cues by chance alone.
 
 Source of the exchange: Geiger et al. (2021, arXiv:2106.02997).
@@ -33,56 +33,84 @@ if TYPE_CHECKING:
     from ..model import Model
 
 
-def sources(sets: int, conditions: int) -> np.ndarray:
-    """The condition that each clip takes from, [set, condition]: every other one in turn, never its own.
+def pairs_within(sets: int, conditions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every clip with each of the others of its set: the clips that take, and those that give, [pair].
 
-    Within a set each condition takes once and gives once.
+    Clips are counted set by set; so are pairs, and within a set by who takes, then by who gives.
     """
-    check_whole(sets, "The number of sets", 2)
+    check_whole(sets, "The number of sets", 1)
     check_whole(conditions, "The number of conditions", 2)
-    turn = 1 + np.arange(sets)[:, None] % (conditions - 1)
-    return (np.arange(conditions) + turn) % conditions
+    at, takes, gives = np.nonzero(np.broadcast_to(~np.eye(conditions, dtype=bool), (sets, *[conditions] * 2)))
+    return at * conditions + takes, at * conditions + gives
+
+
+def crossed(plain: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Cues of the pairs of :func:`pairs_within` as [set, who takes, who gives, cue].
+
+    Parameters
+    ----------
+    plain : np.ndarray
+        [set, condition, cue]: before the exchange. A clip that takes from itself stays as it is.
+    values : np.ndarray
+        [pair, cue].
+    """
+    table = np.repeat(np.asarray(plain, float)[:, :, None], np.shape(plain)[1], axis=2)
+    others = ~np.eye(table.shape[1], dtype=bool)
+    pairs = (len(table) * int(others.sum()), table.shape[-1])
+    if np.shape(values) != pairs:
+        raise InterpError(f"The pairs of these sets have cues {list(pairs)}, not {list(np.shape(values))}.")
+    table[:, others] = np.reshape(values, (len(table), -1, table.shape[-1]))
+    return table
 
 
 def exchange(
     model: Model,
     clips: Generation,
+    takers: Sequence[int],
     donors: Sequence[int],
     subspaces: Sequence[Subspace],
     as_large_as: Sequence[Subspace] | None = None,
     progress: bool = False,
 ) -> Generation:
-    """Generate clips again, with the component inside a subspace taken from another of them.
+    """Generate clips again, each with the component inside a subspace taken from another.
 
-    At every step, in the conditional rows, the state of clip i takes the component inside ``subspaces[i]``
-    that clip ``donors[i]`` had at that step when it was made. The random draws stay those of clip i.
+    At every step, in the conditional rows, the state of clip ``takers[i]`` takes the component inside
+    ``subspaces[i]`` that clip ``donors[i]`` had at that step when it was made. The random draws stay those of
+    the clip that takes.
 
     Parameters
     ----------
     clips : Generation
         Made by the same model, in one window.
-    donors : sequence of int
-        [clip]; a clip that is its own donor stays as it is.
+    takers, donors : sequence of int
+        [pair], as of :func:`pairs_within`; a clip that takes from itself stays as it is.
     subspaces : sequence of Subspace
-        [clip], all of one rank and site. Not one for all, since words should not be tested inside a subspace
+        [pair], all of one rank and site. Not one for all, since words should not be tested inside a subspace
         that they made.
     as_large_as : sequence of Subspace, optional
-        [clip]: at each step the shift is made as long as that of an exchange inside these. For random
+        [pair]: at each step the shift is made as long as that of an exchange inside these. For random
         subspaces, which else would hardly move anything.
+
+    Returns
+    -------
+    Generation
+        Of the pairs.
 
     Raises
     ------
     InterpError
-        For encoded audio; for another number of donors or subspaces than clips, a donor that there is not,
-        subspaces of several ranks or sites, or of another width than the model's.
+        For encoded audio; for a clip that there is not, lists of different lengths, and subspaces of several
+        ranks or sites, or of another width than the model's.
     """
     if not clips.drawn:
         raise InterpError("Encoded audio cannot be generated again, so nothing can be exchanged in it.")
-    donors = np.asarray(donors)
-    if donors.shape != (len(clips),) or not np.isin(donors, np.arange(len(clips))).all():
-        raise InterpError(f"Give each of the {len(clips)} clips one donor: the index of a clip among them.")
-    site, bases = _stacked(subspaces, len(clips))
-    sizes = None if as_large_as is None else _stacked(as_large_as, len(clips))[1]
+    takers, donors = np.asarray(takers), np.asarray(donors)
+    if takers.shape != donors.shape or not np.isin([*takers, *donors], np.arange(len(clips))).all():
+        raise InterpError(
+            f"Each pair needs one clip that takes and one that gives, of the {len(clips)} clips."
+        )
+    site, bases = _stacked(subspaces, len(takers))
+    sizes = None if as_large_as is None else _stacked(as_large_as, len(takers))[1]
     states = capture(model, clips, sites=[site], steps="all", progress=progress)[site]
     for basis in (bases, sizes):
         if basis is not None and basis.shape[-1] != states.shape[-1]:
@@ -97,28 +125,30 @@ def exchange(
             shift = shift * (wanted / shift.norm(dim=-1, keepdim=True).clamp(min=1e-12))
         return x + shift.to(x)
 
+    again = clips[takers.tolist()]
     with torch.no_grad(), hook(model, {site: edit}):
-        tokens = sample_tokens(model, clips, progress)
+        tokens = sample_tokens(model, again, progress)
         parts = [model.codec.decode(part.to(model.device), None) for part in tokens.split(clips.batch_size)]
-    return replace(clips, tokens=tokens, audio=torch.cat(parts).float().cpu())
+    return replace(again, tokens=tokens, audio=torch.cat(parts).float().cpu())
 
 
-def share(
-    plain: np.ndarray, exchanged: np.ndarray, taken: np.ndarray, reference: np.ndarray | None = None
-) -> Measure:
+def share(plain: np.ndarray, exchanged: np.ndarray, reference: np.ndarray | None = None) -> Measure:
     """How far cues move along the shift that the other word itself makes, as a share of it.
 
     The shift from a clip's own cues to its donor's is of no use as the yardstick: it starts from the very
     clip that was changed, so the chance in its cues would count on both sides, and any change at random would
     seem to go half the way. The yardstick is the mean shift between the two conditions, for each set that of
-    the other sets: the sum over clips of move · shift, divided by the sum of |shift|².
+    the other sets: the sum over pairs of move · shift, divided by the sum of |shift|².
+
+    Whatever merely undoes a clip's own word moves its cues to the mean of all, which is half the way to the
+    others and counts here. So a share speaks of the *other* word only beside that of a random subspace.
 
     Parameters
     ----------
-    plain, exchanged : np.ndarray
+    plain : np.ndarray
         [set, condition, cue], in units that can be summed over cues, such as standard deviations.
-    taken : np.ndarray
-        [set, condition]: the condition that each clip took from, of :func:`sources`.
+    exchanged : np.ndarray
+        [set, who takes, who gives, cue], of :func:`crossed`.
     reference : np.ndarray, optional
         [set, condition, cue]: clips that the yardstick is taken from instead, such as those of another model
         for one in which the words do nothing, and which has no yardstick of its own.
@@ -135,31 +165,32 @@ def share(
     InterpError
         For arrays that do not go together, fewer than three sets, or conditions that do not differ.
     """
-    yardstick = plain if reference is None else reference
-    plain, exchanged, yardstick = _checked(taken, plain, exchanged, yardstick)
-    moved = exchanged - plain
+    moved = _moved(plain, exchanged)
+    (yardstick,) = _finite(plain if reference is None else reference)
+    if yardstick.shape != moved[:, :, 0].shape:
+        raise InterpError(
+            f"The reference {list(yardstick.shape)} is not of the same sets, conditions and cues."
+        )
 
     def along(kept: np.ndarray) -> tuple[np.ndarray, float]:
         """Move times shift of each of these sets, and the square of the shift, summed over them."""
-        others = yardstick[kept].sum(0) - yardstick[kept]
-        shift = _to_source(others / (len(kept) - 1), taken[kept])
-        whole = _to_source(np.broadcast_to(yardstick[kept].mean(0), others.shape), taken[kept])
-        return (moved[kept] * shift).sum((1, 2)), float((whole**2).sum())
+        others = (yardstick[kept].sum(0) - yardstick[kept]) / (len(kept) - 1)
+        whole = _shifts(yardstick[kept].mean(0))
+        return (moved[kept] * _shifts(others)).sum((1, 2, 3)), len(kept) * float((whole**2).sum())
 
-    every = np.arange(len(plain))
+    every = np.arange(len(moved))
     products, length = along(every)
     if not length > 0:
         raise InterpError("The words of different conditions give the same cues; there is no shift to share.")
     parts = [along(np.delete(every, left)) for left in every]
     found = leave_one_out(products.sum() / length, np.array([n.sum() / d for n, d in parts]))
     p = sign_flip(products, every, "greater").p
-    return Measure(found.estimate, (found.low, found.high), p, taken.size, len(every))
+    return Measure(found.estimate, (found.low, found.high), p, _pairs(moved), len(every))
 
 
 def agreement(
     plain: np.ndarray,
     exchanged: np.ndarray,
-    taken: np.ndarray,
     half: int,
     bounds: tuple[float, float],
     draws: int = 10_000,
@@ -167,9 +198,9 @@ def agreement(
 ) -> Measure:
     """Do other words of a condition do the same?  Correlation over cues, mean over conditions.
 
-    The effect of a word is the change of the clip that took from it, less the mean change in its set: what
-    any exchange does is not the word's. Effects of ``half`` words of a condition are averaged and correlated,
-    over cues, with those of as many others; mean over many draws of two such halves.
+    The effect of a word is the mean change of the clips that took from it, less the mean change in its set:
+    what any exchange does is not the word's. Effects of ``half`` words of a condition are averaged and
+    correlated, over cues, with those of as many others; mean over many draws of two such halves.
 
     With a few cues the correlation of two *large* halves stays as uncertain as that of two small ones where
     words have no effect: noise has some direction, and there is one pair of halves only. Small halves come in
@@ -177,7 +208,7 @@ def agreement(
 
     Parameters
     ----------
-    plain, exchanged, taken : as for :func:`share`.
+    plain, exchanged : as for :func:`share`.
     half : int
         Words in a half; two of them, and one word more, must be there.
     bounds : tuple of float
@@ -194,8 +225,8 @@ def agreement(
         For arrays that do not go together, too few sets for the halves, fewer than three cues, or effects
         that are the same for all cues, such as none.
     """
-    plain, exchanged = _checked(taken, plain, exchanged)
-    sets, _, cues = plain.shape
+    moved = _moved(plain, exchanged)
+    sets, conditions, _, cues = moved.shape
     check_whole(half, "The number of words in a half", 1)
     if sets < 2 * half + 1:
         raise InterpError(
@@ -203,23 +234,22 @@ def agreement(
         )
     if cues < 3:
         raise InterpError(f"A correlation over cues needs three of them or more, not {cues}.")
-    effects = np.zeros_like(plain)
-    np.put_along_axis(effects, taken[..., None], exchanged - plain, axis=1)  # at the condition that gave
+    effects = moved.sum(1) / (conditions - 1)  # of who gives; a clip that takes from itself has not moved
     effects -= effects.mean(1, keepdims=True)
     order = np.random.default_rng(seed).permuted(np.tile(np.arange(sets), (draws, 1)), axis=1)
-    first, second = (effects[order[:, at : at + half]].mean(1) for at in (0, half))  # [draw, condition, cue]
+    first, second = (effects[order[:, at : at + half]].mean(1) for at in (0, half))
     r = _correlations(first, second).mean(1)
     absent = np.ones((draws, sets), bool)
     np.put_along_axis(absent, order[:, : 2 * half], False, axis=1)
     found = leave_one_out(r.mean(), r @ absent / absent.sum(0))
     p = equivalence(found, bounds)
-    return Measure(found.estimate, (found.low, found.high), p, taken.size, sets)
+    return Measure(found.estimate, (found.low, found.high), p, _pairs(moved), sets)
 
 
-def _stacked(subspaces: Sequence[Subspace], clips: int) -> tuple[str, torch.Tensor]:
-    """Their site, and their bases as [clip, rank, width]."""
-    if len(subspaces) != clips:
-        raise InterpError(f"{len(subspaces)} subspaces for {clips} clips; give one for each.")
+def _stacked(subspaces: Sequence[Subspace], pairs: int) -> tuple[str, torch.Tensor]:
+    """Their site, and their bases as [pair, rank, width]."""
+    if len(subspaces) != pairs:
+        raise InterpError(f"{len(subspaces)} subspaces for {pairs} pairs; give one for each.")
     kinds = {(subspace.site, tuple(subspace.basis.shape)) for subspace in subspaces}
     if len(kinds) != 1:
         raise InterpError(f"The subspaces must have one site, rank and width, not {sorted(kinds)}.")
@@ -227,30 +257,38 @@ def _stacked(subspaces: Sequence[Subspace], clips: int) -> tuple[str, torch.Tens
 
 
 def _inside(bases: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The part of x [clip, step, width] inside each clip's own subspace."""
+    """The part of x [pair, step, width] inside each pair's own subspace."""
     return x @ bases.mT @ bases
 
 
-def _to_source(cues: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Cues [set, condition, cue] of the condition that each clip took from, minus its own."""
-    return np.take_along_axis(cues, taken[..., None], axis=1) - cues
+def _shifts(cues: np.ndarray) -> np.ndarray:
+    """From cues [..., condition, cue] to those of who gives minus those of who takes."""
+    return cues[..., None, :, :] - cues[..., :, None, :]
 
 
-def _checked(taken: np.ndarray, *cues: np.ndarray) -> list[np.ndarray]:
-    """Arrays [set, condition, cue] that go together, as floats."""
+def _finite(*cues: np.ndarray) -> list[np.ndarray]:
     arrays = [np.asarray(x, float) for x in cues]
-    shapes = [list(x.shape) for x in arrays]
-    if any(x.ndim != 3 or x.shape != arrays[0].shape or x.shape[:2] != taken.shape for x in arrays):
-        raise InterpError(f"Cues {shapes} and sources {list(taken.shape)} must be [set, condition(, cue)].")
     if not all(np.isfinite(x).all() for x in arrays):
         raise InterpError("Cues that could not be measured (NaN) must be filled in first.")
-    if not (np.sort(taken, axis=1) == np.arange(taken.shape[1])).all():
-        raise InterpError(
-            "In each set every condition must give to one clip; make the sources with sources()."
-        )
-    if len(taken) < 3:
-        raise InterpError(f"There must be three sets of words or more, not {len(taken)}.")
     return arrays
+
+
+def _moved(plain: np.ndarray, exchanged: np.ndarray) -> np.ndarray:
+    """Change of cues by the exchange, [set, who takes, who gives, cue]."""
+    plain, exchanged = _finite(plain, exchanged)
+    if plain.ndim != 3 or exchanged.shape != (*plain.shape[:2], *plain.shape[1:]):
+        raise InterpError(
+            f"Cues {list(plain.shape)} and, after, {list(exchanged.shape)} must be [set, condition, cue] "
+            "and [set, who takes, who gives, cue], of the same sets."
+        )
+    if len(plain) < 3:
+        raise InterpError(f"There must be three sets of words or more, not {len(plain)}.")
+    return exchanged - plain[:, :, None]
+
+
+def _pairs(moved: np.ndarray) -> int:
+    """Number of clips that took from another."""
+    return len(moved) * moved.shape[1] * (moved.shape[1] - 1)
 
 
 def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
