@@ -1,7 +1,7 @@
 """Fill a store with numbers that depend on nothing but their place: a writer for tests to kill.
 
-``python write_store.py FOLDER CLIPS [STOP]``, without torch or audiocraft, so that it starts at once. With STOP
-it waits for its end before the batch that would complete more clips than that.
+``python write_store.py FOLDER CLIPS [STOP]``, without torch or audiocraft, so that it starts at once.
+With STOP it waits for its end before the batch that would complete more clips than that.
 """
 
 import sys
