@@ -35,6 +35,8 @@ SHORTEST = 1.0  # seconds; below this neither a tempo nor a key means anything
 SILENCE = -70.0  # dB full scale; quieter than this is taken as silence
 FRAME, HOP = 2048, 256  # samples at the rate of ANALYSIS
 ANALYSIS = 16_000  # Hz: one rate for all models, so that their cues compare
+LOWEST, OCTAVES = 33, 6  # of pitch: from A1 (55 Hz)
+BATCH = 32  # clips whose spectra are in memory at once
 
 # Krumhansl & Kessler (1982), ratings of how well each pitch class fits a key, tonic first.
 MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
@@ -61,8 +63,23 @@ def describe(waveform: np.ndarray, sample_rate: int) -> dict[str, float]:
     InterpError
         If the clip is shorter than one second, or has samples that are not finite.
     """
-    import librosa
+    return {cue: float(x[0]) for cue, x in describe_all(np.asarray(waveform)[None], sample_rate).items()}
 
+
+def describe_all(waveforms: np.ndarray, sample_rate: int, progress: bool = False) -> dict[str, np.ndarray]:
+    """:func:`describe` for [clip, channel, sample] or [clip, sample]: one array [clip] for each cue."""
+    from tqdm import tqdm
+
+    rows, starts = [], range(0, len(waveforms), BATCH)
+    for start in tqdm(starts, desc="measure cues", disable=not progress, leave=False):
+        rows += _describe_batch(
+            [_mono(w, sample_rate) for w in waveforms[start : start + BATCH]], sample_rate
+        )
+    return {cue: np.array([row[cue] for row in rows]) for cue in CUES}
+
+
+def _mono(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """One checked clip as [sample]."""
     y = np.asarray(waveform, dtype=np.float32)
     y = y.mean(0) if y.ndim == 2 else y
     if y.ndim != 1:
@@ -75,30 +92,28 @@ def describe(waveform: np.ndarray, sample_rate: int) -> dict[str, float]:
         )
     if not np.isfinite(y).all():
         raise InterpError("The waveform has samples that are not finite (NaN or infinite).")
-    rms = float(np.sqrt(np.mean(y.astype(np.float64) ** 2)))
-    level = 20 * np.log10(max(rms, 1e-10))  # an all-zero clip gives -200 dB rather than minus infinity
-    cues = dict.fromkeys(CUES, float("nan")) | {"level": float(level), "onset_rate": 0.0}
-    if level < SILENCE:
-        return cues
+    return y
+
+
+def _describe_batch(clips: list[np.ndarray], sample_rate: int) -> list[dict[str, float]]:
+    """Cues of clips of one length; filters of the constant-Q transform, its cost, are made once for all."""
+    import librosa
+
+    levels = [20 * np.log10(max(float(np.sqrt(np.mean(y.astype(np.float64) ** 2))), 1e-10)) for y in clips]
+    rows = [dict.fromkeys(CUES, float("nan")) | {"level": float(x), "onset_rate": 0.0} for x in levels]
+    audible = [i for i, level in enumerate(levels) if level >= SILENCE]  # all zeros are -200 dB
+    if not audible:
+        return rows
+    sounds = np.stack([clips[i] for i in audible])
     if sample_rate != ANALYSIS:
-        y = librosa.resample(y, orig_sr=sample_rate, target_sr=ANALYSIS)
-    spectrum = np.abs(librosa.stft(y, n_fft=FRAME, hop_length=HOP))
-    cues["onset_rate"], cues["tempo"] = _rhythm(y)
-    cues["centroid"] = _centroid(spectrum)
-    cues["pitch"], cues["mode"] = _pitch_and_mode(y)
-    cues["articulation"] = _articulation(y)
-    return cues
-
-
-def describe_all(waveforms: np.ndarray, sample_rate: int, progress: bool = False) -> dict[str, np.ndarray]:
-    """:func:`describe` for [clip, channel, sample] or [clip, sample]: one array [clip] for each cue."""
-    from tqdm import tqdm
-
-    rows = [
-        describe(w, sample_rate)
-        for w in tqdm(waveforms, desc="measure cues", disable=not progress, leave=False)
-    ]
-    return {cue: np.array([row[cue] for row in rows]) for cue in CUES}
+        sounds = librosa.resample(sounds, orig_sr=sample_rate, target_sr=ANALYSIS)
+    for i, y, tones in zip(audible, sounds, _constant_q(sounds), strict=True):
+        spectrum = np.abs(librosa.stft(y, n_fft=FRAME, hop_length=HOP))
+        rows[i]["onset_rate"], rows[i]["tempo"] = _rhythm(y)
+        rows[i]["centroid"] = _centroid(spectrum)
+        rows[i]["pitch"], rows[i]["mode"] = _pitch_and_mode(tones)
+        rows[i]["articulation"] = _articulation(y)
+    return rows
 
 
 def _rhythm(y: np.ndarray) -> tuple[float, float]:
@@ -123,21 +138,19 @@ def _centroid(spectrum: np.ndarray) -> float:
     return float((frequencies * energy).sum() / energy.sum())
 
 
-def _pitch_and_mode(y: np.ndarray) -> tuple[float, float]:
-    """Median pitch of the upper voice, and the leaning towards major."""
+def _constant_q(sounds: np.ndarray) -> np.ndarray:
+    """Magnitudes of the constant-Q transform from :data:`LOWEST`, three bins a semitone: [clip, bin, frame]."""
     import librosa
 
-    lowest, octaves = 33, 6  # from A1 (55 Hz), three bins a semitone
-    cqt = librosa.cqt(
-        y,
-        sr=ANALYSIS,
-        hop_length=512,
-        fmin=librosa.midi_to_hz(lowest),
-        n_bins=36 * octaves,
-        bins_per_octave=36,
-    )
-    notes = _strongest_notes(np.cbrt(np.abs(cqt)))
-    pitches = lowest + np.arange(len(notes)) / 3
+    bins = dict(n_bins=36 * OCTAVES, bins_per_octave=36)
+    lowest = librosa.midi_to_hz(LOWEST)
+    return np.abs(librosa.cqt(sounds, sr=ANALYSIS, hop_length=512, fmin=lowest, **bins))
+
+
+def _pitch_and_mode(tones: np.ndarray) -> tuple[float, float]:
+    """Median pitch of the upper voice, and the leaning towards major."""
+    notes = _strongest_notes(np.cbrt(tones))
+    pitches = LOWEST + np.arange(len(notes)) / 3
     heard = notes.any(0)
     highest = pitches[len(notes) - 1 - (notes[::-1, heard] > 0).argmax(0)]
     classes = np.zeros(12)
