@@ -139,7 +139,7 @@ def _centroid(spectrum: np.ndarray) -> float:
 
 
 def _constant_q(sounds: np.ndarray) -> np.ndarray:
-    """Magnitudes of the constant-Q transform from :data:`LOWEST`, three bins a semitone: [clip, bin, frame]."""
+    """Magnitudes of the constant-Q transform from :data:`LOWEST`, 36 bins an octave: [clip, bin, frame]."""
     import librosa
 
     bins = dict(n_bins=36 * OCTAVES, bins_per_octave=36)
