@@ -12,7 +12,7 @@ Source of the exchange: Geiger et al. (2021, arXiv:2106.02997).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,6 @@ def exchange(
     takers: Sequence[int],
     donors: Sequence[int],
     subspaces: Sequence[Subspace],
-    as_large_as: Sequence[Subspace] | None = None,
     progress: bool = False,
 ) -> Generation:
     """Generate clips again, each with the component inside a subspace taken from another.
@@ -87,9 +86,6 @@ def exchange(
     subspaces : sequence of Subspace
         [pair], all of one rank and site. Not one for all, since words should not be tested inside a subspace
         that they made.
-    as_large_as : sequence of Subspace, optional
-        [pair]: at each step the shift is made as long as that of an exchange inside these. For random
-        subspaces, which else would hardly move anything.
 
     Returns
     -------
@@ -102,34 +98,54 @@ def exchange(
         For encoded audio; for a clip that there is not, lists of different lengths, and subspaces of several
         ranks or sites, or of another width than the model's.
     """
-    if not clips.drawn:
-        raise InterpError("Encoded audio cannot be generated again, so nothing can be exchanged in it.")
-    takers, donors = np.asarray(takers), np.asarray(donors)
-    if takers.shape != donors.shape or not np.isin([*takers, *donors], np.arange(len(clips))).all():
-        raise InterpError(
-            f"Each pair needs one clip that takes and one that gives, of the {len(clips)} clips."
-        )
+    takers, donors = _checked_pairs(clips, takers, donors)
     site, bases = _stacked(subspaces, len(takers))
-    sizes = None if as_large_as is None else _stacked(as_large_as, len(takers))[1]
-    states = capture(model, clips, sites=[site], steps="all", progress=progress)[site]
-    for basis in (bases, sizes):
-        if basis is not None and basis.shape[-1] != states.shape[-1]:
-            raise InterpError(f"The subspaces have width {basis.shape[-1]}, and {site} {states.shape[-1]}.")
+    states = _states(model, clips, site, bases, progress)
 
-    def edit(x: torch.Tensor, layout: Pass, group: str) -> torch.Tensor:
-        begin, members = layout.first_frame + layout.start, list(layout.members)
-        gap = (states[donors[members], begin : begin + layout.length].to(x) - x).float()
-        shift = _inside(bases[members].to(gap), gap)
-        if sizes is not None:
-            wanted = _inside(sizes[members].to(gap), gap).norm(dim=-1, keepdim=True)
-            shift = shift * (wanted / shift.norm(dim=-1, keepdim=True).clamp(min=1e-12))
-        return x + shift.to(x)
+    def shift(x: torch.Tensor, steps: slice, members: list[int]) -> torch.Tensor:
+        gap = (states[donors[members], steps].to(x) - x).float()
+        return _inside(bases[members].to(gap), gap)
 
-    again = clips[takers.tolist()]
-    with torch.no_grad(), hook(model, {site: edit}):
-        tokens = sample_tokens(model, again, progress)
-        parts = [model.codec.decode(part.to(model.device), None) for part in tokens.split(clips.batch_size)]
-    return replace(again, tokens=tokens, audio=torch.cat(parts).float().cpu())
+    return _shifted(model, clips[takers.tolist()], site, shift, progress)
+
+
+def random_exchange(
+    model: Model,
+    clips: Generation,
+    takers: Sequence[int],
+    donors: Sequence[int],
+    subspaces: Sequence[Subspace],
+    seed: int = 0,
+    progress: bool = False,
+) -> Generation:
+    """The control of :func:`exchange`: shifts as large, in random directions, that know nothing of who gives.
+
+    Each pair has a random subspace of the same rank. In it, its clip takes what lies between the two clips of
+    *another* pair, dealt at random, as long at every step as the exchange of that pair inside its own
+    subspace. With the pair's own clips the control would keep some of the emotion: any subspace holds a share
+    of the gap between two emotions, in the right direction, and emotions differ in how large their gaps are.
+
+    Parameters
+    ----------
+    takers, donors, subspaces : as for :func:`exchange`, which this stands beside.
+    """
+    takers, donors = _checked_pairs(clips, takers, donors)
+    site, bases = _stacked(subspaces, len(takers))
+    states = _states(model, clips, site, bases, progress)
+    rank, width = bases.shape[1:]
+    drawn = _stacked(
+        [Subspace.random(rank, width, site, seed=seed + pair) for pair in range(len(takers))], len(takers)
+    )[1]
+    dealt = np.random.default_rng(seed).permutation(len(takers))
+
+    def shift(x: torch.Tensor, steps: slice, members: list[int]) -> torch.Tensor:
+        of = dealt[members]
+        gap = (states[donors[of], steps] - states[takers[of], steps]).to(x).float()
+        inside = _inside(drawn[members].to(gap), gap)
+        wanted = _inside(bases[of].to(gap), gap).norm(dim=-1, keepdim=True)
+        return inside * (wanted / inside.norm(dim=-1, keepdim=True).clamp(min=1e-12))
+
+    return _shifted(model, clips[takers.tolist()], site, shift, progress)
 
 
 def share(plain: np.ndarray, exchanged: np.ndarray, reference: np.ndarray | None = None) -> Measure:
@@ -244,6 +260,46 @@ def agreement(
     found = leave_one_out(r.mean(), r @ absent / absent.sum(0))
     p = equivalence(found, bounds)
     return Measure(found.estimate, (found.low, found.high), p, _pairs(moved), sets)
+
+
+def _checked_pairs(
+    clips: Generation, takers: Sequence[int], donors: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    if not clips.drawn:
+        raise InterpError("Encoded audio cannot be generated again, so nothing can be exchanged in it.")
+    pairs = np.asarray(takers), np.asarray(donors)
+    if pairs[0].shape != pairs[1].shape or not np.isin(np.concatenate(pairs), np.arange(len(clips))).all():
+        raise InterpError(
+            f"Each pair needs one clip that takes and one that gives, of the {len(clips)} clips."
+        )
+    return pairs
+
+
+def _states(model: Model, clips: Generation, site: str, bases: torch.Tensor, progress: bool) -> torch.Tensor:
+    """What the clips had at a site when they were made, [clip, step, width]."""
+    states = capture(model, clips, sites=[site], steps="all", progress=progress)[site]
+    if bases.shape[-1] != states.shape[-1]:
+        raise InterpError(f"The subspaces have width {bases.shape[-1]}, and {site} {states.shape[-1]}.")
+    return states
+
+
+def _shifted(
+    model: Model,
+    clips: Generation,
+    site: str,
+    shift: Callable[[torch.Tensor, slice, list[int]], torch.Tensor],
+    progress: bool,
+) -> Generation:
+    """The clips generated again, with a shift of their state at every step."""
+
+    def edit(x: torch.Tensor, layout: Pass, group: str) -> torch.Tensor:
+        begin = layout.first_frame + layout.start
+        return x + shift(x, slice(begin, begin + layout.length), list(layout.members)).to(x)
+
+    with torch.no_grad(), hook(model, {site: edit}):
+        tokens = sample_tokens(model, clips, progress)
+        parts = [model.codec.decode(part.to(model.device), None) for part in tokens.split(clips.batch_size)]
+    return replace(clips, tokens=tokens, audio=torch.cat(parts).float().cpu())
 
 
 def _stacked(subspaces: Sequence[Subspace], pairs: int) -> tuple[str, torch.Tensor]:

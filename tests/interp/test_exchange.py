@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import interp
-from interp.causal.exchange import agreement, crossed, exchange, pairs_within, share
+from interp.causal.exchange import agreement, crossed, exchange, pairs_within, random_exchange, share
 from interp.causal.subspace import Subspace
 from interp.errors import InterpError
 from interp.hooks import Pass
@@ -79,12 +79,12 @@ def edited(model, clips, monkeypatch):
     """States at resid.1 as the clips had them, and a function: as an exchange would leave these."""
     own, edits = interp.capture(model, clips, sites=["resid.1"], steps="all")["resid.1"], {}
 
-    def edit(*arguments):
+    def edit(*arguments, of=exchange):
         with monkeypatch.context() as patched:
             patched.setattr(
                 "interp.causal.exchange.hook", lambda model, given: edits.update(given) or nullcontext()
             )
-            exchange(model, clips, OWN, *arguments)
+            of(model, clips, OWN, *arguments)
         whole_run = Pass(len(clips), (("cond", "null"),), length=own.shape[1])
         return edits["resid.1"](own, whole_run, "cond")
 
@@ -99,15 +99,25 @@ def test_inside_is_the_donor_s_step_by_step_and_outside_one_s_own(model, edited)
         torch.testing.assert_close(new[i], subspace.swap(own[i], own[donors[i]]), atol=1e-5, rtol=1e-4)
 
 
-def test_a_random_exchange_is_as_large_as_the_one_it_stands_beside(model, edited):
+def test_random_exchanges_are_as_large_as_the_real_ones_taken_together(model, edited):
     own, edit = edited
     donors, real = [1, 0, 3, 2], [line(model, "resid.1")] * 4
-    other = [line(model, "resid.1", seed) for seed in range(1, 5)]
-    shift = edit(donors, other, real) - own
-    wanted = real[0].project(own[donors] - own).norm(dim=-1)
-    torch.testing.assert_close(shift.norm(dim=-1), wanted, atol=1e-5, rtol=1e-3)
-    for i, subspace in enumerate(other):
+    shift = edit(donors, real, of=random_exchange) - own
+    sizes = real[0].project(own[donors] - own).norm(dim=-1)  # [pair, step]; each is dealt once
+    torch.testing.assert_close(shift.norm(dim=-1).sort(0).values, sizes.sort(0).values, atol=1e-4, rtol=1e-3)
+
+
+def test_a_random_exchange_lies_in_one_random_subspace_and_knows_nothing_of_who_gives(model, clips, edited):
+    own, edit = edited
+    shift = edit([1, 0, 3, 2], [line(model, "resid.1")] * 4, of=random_exchange) - own
+    drawn = [Subspace.random(1, model.d_model, "resid.1", seed=pair) for pair in range(4)]
+    for i, subspace in enumerate(drawn):
         torch.testing.assert_close(subspace.project(shift[i]), shift[i], atol=1e-5, rtol=1e-3)
+    dealt = np.random.default_rng(0).permutation(4)
+    of_dealt = (own[[1, 0, 3, 2]] - own)[dealt]
+    for i, subspace in enumerate(drawn):  # the direction is that of the gap of another pair
+        inside = subspace.project(of_dealt[i])
+        assert torch.nn.functional.cosine_similarity(inside, shift[i], dim=-1).min() > 0.99
 
 
 @pytest.mark.parametrize(
