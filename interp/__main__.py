@@ -1,4 +1,4 @@
-"""Command line: ``python -m interp doctor``."""
+"""Command line: ``python -m interp doctor`` and ``python -m interp data``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ def main(arguments: list[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="check this machine, and try a model for real")
     doctor.add_argument("--model", default="etude", help="the model to try (default: etude)")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    from . import data
+
+    data.add_arguments(commands.add_parser("data", help="data sets with labels of emotion"))
     options = parser.parse_args(arguments)
     try:
+        if options.command == "data":
+            return data.main(options)
         from .doctor import main as run
 
         return run(options.model, options.json)

@@ -239,8 +239,9 @@ def corpus(name: str | Path, **options) -> Corpus:
     Parameters
     ----------
     name : str or path
-        A registered corpus (``interp.corpora.plugins()``), or a folder of audio with a table of labels,
-        see :func:`interp.corpora.folder.read_folder`.
+        A registered corpus (``interp.corpora.plugins()``), a folder of audio with a table of labels, see
+        :func:`interp.corpora.folder.read_folder`, or the folder of a prepared corpus, see
+        :mod:`interp.corpora.prepared`.
     options
         Whatever that corpus takes, such as ``n``, ``seed`` and ``seconds``.
 
@@ -259,7 +260,10 @@ def corpus(name: str | Path, **options) -> Corpus:
                 f"Corpus {entry.name!r} is registered as {entry.value}, which fails: {error}."
             ) from error
     elif Path(name).is_dir():
-        from .folder import read_folder as factory
+        from .folder import read_folder
+        from .prepared import is_prepared, read_prepared
+
+        factory = read_prepared if is_prepared(Path(name)) else read_folder
     else:
         raise unknown("corpus", str(name), [*registered, "a folder of audio"])
     try:

@@ -1,0 +1,87 @@
+"""DEAM: songs rated on valence and arousal, as a whole and twice a second."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from corpora.dataset import AUDIO, DataSet, Folders, Row, by_key, files, needed_tables, tables
+from corpora.tables import Cells, Problems, read_rows
+from interp.corpora.prepared import About
+from interp.errors import InterpError
+
+ABOUT = About(
+    name="deam",
+    title="DEAM, the database for emotional analysis in music",
+    paper="Aljanaki, Yang & Soleymani (2017), Developing a benchmark for emotional analysis of music, "
+    "PLoS ONE",
+    home="https://cvml.unige.ch/databases/DEAM/",
+    licence="annotations and audio for research; the songs are under Creative Commons licences of their own",
+    fetch="DEAM_audio.zip and DEAM_Annotations.zip; leave them packed or unpack both into one folder.",
+    holds="1,802 excerpts and songs; valence and arousal from 1 to 9, and over time at 2 Hz from 15 s on",
+    rated=True,
+)
+SCALE = (1, 9)
+
+
+def rows(folder: Folders, problems: Problems) -> list[Row]:
+    """Song-level ratings, with those over time where there are any."""
+    curves = _curves(folder, problems)
+
+    def make(cells: Cells) -> Row:
+        song = cells.text("song_id")
+        return Row(
+            id=song,
+            keys=(song,),
+            group=song,
+            valence=cells.scaled("valence_mean", *SCALE),
+            arousal=cells.scaled("arousal_mean", *SCALE),
+            labels={
+                "valence_std": cells.number("valence_std", 0, 8) / 4,
+                "arousal_std": cells.number("arousal_std", 0, 8) / 4,
+            },
+            curve=curves.get(song, ()),
+        )
+
+    needed = ("song_id", "valence_mean", "valence_std", "arousal_mean", "arousal_std")
+    found: list[Row] = []
+    for table in needed_tables(folder, ABOUT, "static_annotations*.csv"):
+        found += read_rows(table, needed, problems, make, key=lambda row: row.id)
+    return found
+
+
+def _curves(folder: Folders, problems: Problems) -> dict[str, tuple[tuple[float, float, float], ...]]:
+    """Ratings over time by song: [-1, 1] in the files already."""
+    axes = []
+    for axis in ("valence", "arousal"):
+        per_song: dict[str, dict[float, float]] = {}
+        for table in tables(folder, f"{axis}.csv"):
+            if table.parent.name.startswith("dynamic"):
+                per_song |= dict(read_rows(table, ("song_id",), problems, _over_time, ragged=True))
+        axes.append(per_song)
+    valence, arousal = axes
+    return {
+        song: tuple(
+            (t, valence[song][t], arousal[song][t]) for t in sorted(valence[song].keys() & arousal[song])
+        )
+        for song in valence.keys() & arousal.keys()
+    }
+
+
+def _over_time(cells: Cells) -> tuple[str, dict[float, float]]:
+    found = {}
+    for name, cell in cells.values.items():
+        at = re.fullmatch(r"sample_(\d+)ms", name)
+        if at and cell.strip():
+            found[int(at[1]) / 1000] = cells.number(name, -1, 1)
+    if not found:
+        raise InterpError("there is no rating over time.")
+    return cells.text("song_id"), found
+
+
+def sounds(folder: Folders) -> dict[str, Path]:
+    """Audio by song number."""
+    return by_key(files(folder, AUDIO), lambda path: path.stem)
+
+
+DEAM = DataSet(ABOUT, {"labels": 1802, "sounds": 1802}, rows, sounds)

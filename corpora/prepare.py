@@ -1,0 +1,205 @@
+"""Prepare a data set: unpack, read the labels, find and hear the sounds, convert, report.
+
+Nothing in the data set's own folder is changed.  A run that was stopped goes on where it was: what was heard
+is kept until the corpus is complete, which then appears at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from corpora.dataset import MIDI, DataSet, Folders, Row
+from corpora.listen import Heard, listen
+from corpora.report import write_report
+from corpora.tables import MOST, Problems
+from corpora.unpack import is_archive, unpack, verify_checksums
+from interp.corpora.prepared import is_prepared, write_prepared
+from interp.errors import InterpError, check_whole
+
+
+def prepare(
+    data: DataSet,
+    path: Path,
+    to: Path,
+    partial: bool = False,
+    renderer: str | None = None,
+    workers: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Prepare what lies at ``path`` as a corpus in the folder ``to``.
+
+    Parameters
+    ----------
+    path : Path
+        The data set's folder (its archives in it may be packed), or one archive.
+    to : Path
+        Replaced when all is done, and only if it holds nothing or a prepared corpus.
+    partial : bool
+        Go on although more than 5 % of the labelled clips have no sound.
+    renderer : str, optional
+        What plays MIDI, where several are registered.
+    workers : int
+        Processes that listen.
+
+    Raises
+    ------
+    InterpError
+        If the path is not there or not this data set, more than 5 % of labels or sounds cannot be used, an
+        archive is damaged or unsafe, or ``to`` holds something else.
+    """
+    about, problems, path = data.about, Problems(), path.resolve()
+    check_whole(workers, "workers", 1)
+    _check_target(path, to)
+    work = to.with_name(f".{to.name}.preparing")
+    work.mkdir(parents=True, exist_ok=True)
+    folder = _unpacked(path, work)
+    checked, listed = verify_checksums(folder)
+    rows = data.rows(folder, problems)
+    sounds = data.sounds(folder)
+    pairs = []
+    for row in rows:
+        key = next((key for key in row.keys if key in sounds), None)
+        if key is not None:
+            pairs.append((row, sounds[key]))
+    if len(pairs) < len(rows):
+        there = {row.id for row, _ in pairs}
+        silent = [row.id for row in rows if row.id not in there]
+        for name in silent:
+            problems.add(folder, 0, f"{name} has labels and no sound")
+        if not pairs or (len(silent) > MOST * len(rows) and not partial):
+            raise InterpError(
+                f"{len(silent)} of {len(rows)} labelled clips of {about.name} have no sound in {path} (the "
+                f"first is {silent[0]}): was all downloaded and unpacked? --partial goes on without them."
+            )
+    used = {sound for _, sound in pairs}
+    unlabelled = [sound for sound in sounds.values() if sound not in used]
+    heard = _listen(pairs, work, renderer, workers, progress)
+    bad = [(sound, result.fault) for (_, sound), result in zip(pairs, heard, strict=True) if result.fault]
+    for sound, fault in bad:
+        problems.add(sound, 0, fault)
+    if len(bad) > MOST * len(pairs):
+        raise InterpError(
+            f"{len(bad)} of {len(pairs)} sounds of {about.name} cannot be used, more than {MOST:.0%}; the "
+            f"first: {bad[0][0]}: {bad[0][1]}"
+        )
+    kept = [(row, result) for (row, _), result in zip(pairs, heard, strict=True) if not result.fault]
+    facts = asdict(about) | {
+        "prepared_from": str(path),
+        "clips": len(kept),
+        "groups": len({row.group for row, _ in kept}),
+        "labels": len(rows),
+        "unreadable_rows": len([p for p in problems.found if p[1]]),
+        "labels_without_sound": len(rows) - len(pairs),
+        "sounds_without_labels": len(unlabelled),
+        "unusable_sounds": len(bad),
+        "complete": dict(data.complete),
+        "checksums": {"checked": checked, "listed": listed},
+        "seconds": round(sum(result.seconds for _, result in kept), 3),
+        "quadrants": dict(sorted(Counter(str(_quadrant(row)) for row, _ in kept).items())),
+    }
+    records = [_record(row, result, work) for row, result in kept]
+    write_report(work, facts, kept, problems, unlabelled)
+    write_prepared(work, facts, records)
+    (work / "heard.jsonl").unlink()
+    _put(work, to)
+    return to
+
+
+def _check_target(path: Path, to: Path) -> None:
+    if not path.exists():
+        raise InterpError(f"There is nothing at {path}.")
+    if not (path.is_dir() or is_archive(path)):
+        raise InterpError(f"{path} is neither a folder nor an archive (.zip, .tar, .tar.gz).")
+    if to.exists() and any(to.iterdir()) and not is_prepared(to):
+        raise InterpError(
+            f"{to} holds something else than a prepared corpus; choose another folder with --to."
+        )
+    if to.resolve().is_relative_to(path) or path.is_relative_to(to.resolve()):
+        raise InterpError(f"{to} and {path} must not lie in each other: the data set's folder is left alone.")
+
+
+def _unpacked(path: Path, work: Path) -> Folders:
+    """Where to read: the data set's own folder, and what its archives hold."""
+    archives = [path] if path.is_file() else sorted(p for p in path.iterdir() if is_archive(p))
+    roots = [] if path.is_file() else [path]
+    for archive in archives:
+        inside = re.sub(r"\.(zip|tar(\.\w+)?|tgz)$", "", archive.name, flags=re.I)
+        if path.is_file() or not (path / inside).is_dir():  # else it lies unpacked beside the archive
+            roots.append(unpack(archive, work / "audio" / inside))
+    return Folders(roots)
+
+
+def _listen(
+    pairs: list[tuple[Row, Path]], work: Path, renderer: str | None, workers: int, progress: bool
+) -> list[Heard]:
+    """Every sound, in order; what was heard before the last run stopped is not heard again."""
+    notes = work / "heard.jsonl"
+    known = {key: result for key, result in _notes(notes)}
+    jobs = {}
+    for row, sound in pairs:
+        name = re.sub(r"[^\w.-]+", "_", row.id)
+        rendered = work / "audio" / f"{name}.flac" if sound.suffix.lower() in MIDI else None
+        jobs[f"{sound} {sound.stat().st_size} {sound.stat().st_mtime_ns}"] = (sound, rendered, renderer)
+    missing = {key: job for key, job in jobs.items() if key not in known}
+    bar = tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc="listen", disable=not progress)
+    with notes.open("a", encoding="utf-8") as file, bar:
+        for key, result in zip(missing, _run(list(missing.values()), workers), strict=True):
+            known[key] = result
+            file.write(json.dumps([key, asdict(result)]) + "\n")
+            file.flush()
+            bar.update()
+    return [known[key] for key in jobs]
+
+
+def _run(jobs: list[tuple], workers: int) -> Iterator[Heard]:
+    if workers == 1 or len(jobs) < 2:
+        yield from (listen(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(listen, *zip(*jobs, strict=True), chunksize=4)
+
+
+def _notes(path: Path) -> Iterator[tuple[str, Heard]]:
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            key, fields = json.loads(line)
+        except ValueError:  # the line during which the last run was killed
+            continue
+        yield key, Heard(**fields)
+
+
+def _record(row: Row, heard: Heard, work: Path) -> dict:
+    audio = heard.audio
+    if Path(heard.path).is_relative_to(work):  # moves with the corpus
+        audio["path"] = str(Path(heard.path).relative_to(work))
+    plain = asdict(row)
+    del plain["keys"]
+    return plain | {"audio": audio}
+
+
+def _quadrant(row: Row) -> int | None:
+    if row.quadrant is None and row.valence and row.arousal:
+        return {(1, 1): 1, (0, 1): 2, (0, 0): 3, (1, 0): 4}[row.valence > 0, row.arousal > 0]
+    return row.quadrant
+
+
+def _put(work: Path, to: Path) -> None:
+    """The finished folder in the place of an older one."""
+    old = to.with_name(f".{to.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if to.exists():
+        os.replace(to, old)
+    os.replace(work, to)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,64 @@
+"""Made-up data sets in the formats of the real ones; nothing here is anyone's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+RATE = 8000
+
+
+def tone(path: Path, hertz: float = 220.0, seconds: float = 1.2, level: float = 0.2) -> Path:
+    """A sound file with a tone in it; level 0 is silence."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(int(RATE * seconds)) / RATE
+    soundfile.write(path, level * np.sin(2 * np.pi * hertz * time), RATE)
+    return path
+
+
+def midi(path: Path, notes=(60, 64, 67), seconds: float = 1.0, program: int = 0, pedal: bool = False) -> Path:
+    """A Standard MIDI file with a chord."""
+    import pretty_midi
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    song, piano = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(program)
+    piano.notes = [pretty_midi.Note(90, note, 0.0, seconds) for note in notes]
+    if pedal:
+        piano.control_changes = [
+            pretty_midi.ControlChange(64, 127, 0.0),
+            pretty_midi.ControlChange(64, 0, 3.0),
+        ]
+    song.instruments.append(piano)
+    song.write(str(path))
+    return path
+
+
+def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file with its content and time of change."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def deam(folder, songs=range(2, 24), header="song_id, valence_mean, valence_std, arousal_mean, arousal_std"):
+    """DEAM's layout: a header with spaces, two static files, ratings over time; WAV for MP3."""
+    static = folder / "annotations/annotations averaged per song/song_level"
+    dynamic = folder / "annotations/annotations averaged per song/dynamic (per second annotations)"
+    static.mkdir(parents=True)
+    dynamic.mkdir(parents=True)
+    lines = [f"{song},{1 + song % 9},1.5,{9 - song % 9},0.8" for song in songs]
+    (static / "static_annotations_averaged_songs_1_2000.csv").write_text("\n".join([header, *lines]))
+    (static / "static_annotations_averaged_songs_2000_2058.csv").write_text(
+        "song_id, valence_mean, valence_std, valence_ max_mean, arousal_mean, arousal_std\n2001,5,1,6,5,1\n"
+    )
+    for axis in ("valence", "arousal"):
+        lines = [f"{song},0.1,-0.2{',0.3' if song % 2 else ','}" for song in songs]
+        text = "\n".join(["song_id,sample_15000ms,sample_15500ms,sample_16000ms", *lines])
+        (dynamic / f"{axis}.csv").write_text(text)
+    for song in [*songs, 2001]:
+        tone(folder / f"MEMD_audio/{song}.wav", 200 + song)
+    return folder
