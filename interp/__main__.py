@@ -1,4 +1,4 @@
-"""Command line: ``python -m interp doctor`` and ``python -m interp data``."""
+"""Command line: ``python -m interp doctor``, ``download`` and ``data``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ def main(arguments: list[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="check this machine, and try a model for real")
     doctor.add_argument("--model", default="etude", help="the model to try (default: etude)")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-    from . import data
+    from . import data, download
 
+    others = {"data": data, "download": download}
     data.add_arguments(commands.add_parser("data", help="data sets with labels of emotion"))
+    download.add_arguments(commands.add_parser("download", help="fetch a model of Meta's, once"))
     options = parser.parse_args(arguments)
     try:
-        if options.command == "data":
-            return data.main(options)
+        if options.command in others:
+            return others[options.command].main(options)
         from .doctor import main as run
 
         return run(options.model, options.json)

@@ -5,6 +5,9 @@ So the activations of a generation need not be caught while it runs: its finishe
 delay pattern, go through the model once, and every step is seen in that single call.  The streaming way
 hooks the real generation, step by step.  Both give the same numbers (``tests/interp/test_activations.py``).
 
+A clip that is longer than the model's longest was made in several windows, and is gone through in the same.
+Each step is kept as the first window saw it that had no special tokens there: as it was when it was drawn.
+
 Sequence step s carries frame s - 1 - q of codebook q (delays 0, 1, 2, ...).  The first steps and the last
 few hold special tokens in some codebook; *clean* steps hold none, and only these are kept by default.
 """
@@ -23,7 +26,7 @@ from tqdm import tqdm
 from .errors import InterpError, check_whole, unknown
 from .generation import Generation
 from .hooks import Pass, running
-from .sampling import delayed, sample_tokens, text_condition
+from .sampling import delayed, sample_tokens, text_condition, windows
 from .sites import Site, expand_sites
 
 if TYPE_CHECKING:
@@ -137,7 +140,7 @@ def capture(
     Raises
     ------
     InterpError
-        For an unknown site, layer or rows; clips longer than one window of the model; a streaming capture of
+        For an unknown site, layer or rows; tokens that are not this model's; a streaming capture of
         clips that cannot be drawn again, or come out differently; activations that are not finite; a store
         that was made of other clips, another model or other settings, or cannot be written.
     """
@@ -159,7 +162,7 @@ def capture(
         from .audio import encode
 
         clips = encode(model, clips, seconds, batch_size=batch_size or 8, keep_audio=False)
-    n_steps, keep, times = kept_steps(model, clips, steps)
+    n_steps, keep, times = kept_steps(model, clips, steps, by_windows=True)
     recorder = Recorder(model, chosen, rows, n_steps, keep, store_on_cpu)
     if streaming:
         _replay(model, clips, recorder, progress)
@@ -199,10 +202,12 @@ class Recorder:
             if buffer is None:
                 shape = (len(where_to), layout.clips, self.n_steps, site.width)
                 buffer = self.buffers[name] = tensor.new_empty(shape)
+            begin = layout.first_frame + layout.start
+            known = min(max(0, layout.new_from - begin), layout.length)  # seen in the window before
             for group, where in layout.groups():
                 if group in where_to:
-                    part = tensor[where, :, columns]
-                    buffer[where_to[group], :, layout.start : layout.start + layout.length] = part
+                    part = tensor[where, known:, columns]
+                    buffer[where_to[group], :, begin + known : begin + layout.length] = part
 
         return write
 
@@ -233,25 +238,31 @@ class Recorder:
         return whole
 
 
-def kept_steps(model: Model, clips: Generation, steps: str) -> tuple[int, slice, torch.Tensor]:
-    """Number of steps, which of them to keep, and the seconds of those."""
-    _check_fits(model, clips)
+def kept_steps(
+    model: Model, clips: Generation, steps: str, by_windows: bool = False
+) -> tuple[int, slice, torch.Tensor]:
+    """Number of steps, which of them to keep, and the seconds of those.
+
+    Raises :class:`InterpError` for tokens of another codec and for clips that are too short or, unless
+    they are gone through ``by_windows``, longer than the model sees at a time.
+    """
+    _check_fits(model, clips, by_windows)
     n_steps = clips.tokens.shape[-1] + max(model.delays)
     keep = slice(max(model.delays) + 1, clips.tokens.shape[-1] + 1) if steps == "clean" else slice(0, n_steps)
     return n_steps, keep, torch.arange(n_steps, dtype=torch.float64)[keep] / model.frame_rate
 
 
-def _check_fits(model: Model, clips: Generation) -> None:
+def _check_fits(model: Model, clips: Generation, by_windows: bool) -> None:
     frames, longest = clips.tokens.shape[-1], int(model.max_seconds * model.frame_rate)
     if clips.tokens.shape[1] != model.n_codebooks or int(clips.tokens.max()) > model.special_token:
         raise InterpError(
             f"These tokens are not {model.name}'s: its codec has {model.n_codebooks} codebooks of "
             f"{model.cardinality}."
         )
-    if frames > longest:
+    if frames > longest and not by_windows:
         raise InterpError(
             f"The clips have {frames / model.frame_rate:g} s, and {model.name} sees {model.max_seconds:g} s "
-            "at a time; capture shorter clips."
+            "at a time; take shorter clips."
         )
     if frames <= max(model.delays):
         raise InterpError(f"The clips have {frames} frames; a clean step needs {max(model.delays) + 1}.")
@@ -290,7 +301,7 @@ def _teacher_force(
     with recorder:
         for members in tqdm(batches, desc="capture", disable=not progress, leave=False):
             length = clips.text_steps[members[0]]
-            sequence = interleave(model, clips.tokens[members].to(model.device))
+            tokens = clips.tokens[members].to(model.device)
             prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
             frames = clips.tokens.shape[-1]
             layout = Pass(len(members), (recorder.groups,), members, run_clips=len(clips), frames=frames)
@@ -299,7 +310,10 @@ def _teacher_force(
                 # attention over equal keys gives the same whatever their number.
                 texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
                 condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
-                model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
+                for first, stop, known in windows(model, frames):
+                    layout.first_frame, layout.new_from = first, known and known + 1
+                    sequence = interleave(model, tokens[..., first:stop])
+                    model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
             recorder.finish_batch(layout)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from . import codec
 from .errors import InterpError, check_list, check_positive
 from .generation import Generation, check_prompts, text_length
 
@@ -40,14 +41,12 @@ def read_file(path: str | Path) -> tuple[torch.Tensor, int]:
 
 def convert(waveform: torch.Tensor, rate: int, sample_rate: int, channels: int = 1) -> torch.Tensor:
     """Bring [channel, sample] at ``rate`` to ``channels`` at ``sample_rate`` (Hz), level unchanged."""
-    from . import compat
-
-    compat.prepare()
-    from audiocraft.data.audio_utils import convert_audio
+    import julius
 
     if waveform.shape[0] not in (1, channels):
         waveform = waveform.mean(0, keepdim=True)
-    return convert_audio(waveform, rate, sample_rate, channels)
+    waveform = julius.resample_frac(waveform, int(rate), int(sample_rate))  # as audiocraft does
+    return waveform.mean(0, keepdim=True) if channels == 1 else waveform.expand(channels, -1)
 
 
 def read_waveforms(
@@ -93,15 +92,7 @@ def _check_same_length(seconds: list[float]) -> None:
 @torch.no_grad()
 def encode_waveforms(model: Model, waveforms: torch.Tensor, batch_size: int = 8) -> torch.Tensor:
     """Tokens [clip, codebook, frame] of waveforms [clip, channel, sample] at the model's sample rate."""
-    parts = []
-    for part in waveforms.split(batch_size):
-        tokens, scale = model.codec.encode(part.to(model.device))
-        if scale is not None:
-            raise InterpError(
-                f"The codec of {model.name} rescales its input, so tokens alone do not hold the level."
-            )
-        parts.append(tokens.cpu())
-    return torch.cat(parts)
+    return torch.cat([codec.encode(model, part) for part in waveforms.split(batch_size)])
 
 
 def encode(

@@ -143,7 +143,7 @@ def decoding(
     model: Model, decoder: str, texts: list[Text], steps: int
 ) -> Iterator[list[Callable[[torch.Tensor], torch.Tensor]]]:
     """One decoder for each of ``texts``, ready for a sequence of at most ``steps``."""
-    if decoder == "cached":
+    if decoder == "cached" and model.backend == "audiocraft":
         yield [CachedDecoder(model, text, steps) for text in texts]
     else:
         with model.lm.streaming():
@@ -152,6 +152,8 @@ def decoding(
 
 def why_not(model: Model) -> str | None:
     """The reason why :class:`CachedDecoder` cannot stand in for audiocraft's forward pass, or None."""
+    if model.backend != "audiocraft":
+        return None  # it has a cache of its own, see decoding()
     from audiocraft.modules.transformer import StreamingTransformerLayer
 
     lm = model.lm

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from . import codec
 from .decoder import DECODERS, why_not
 from .errors import InterpError, check_list, check_positive, check_whole, unknown
 from .sampling import sample_tokens
@@ -224,9 +225,7 @@ def generate(
         decoder=decoder,
     )
     tokens = sample_tokens(model, plan, progress=progress)
-    audio = [
-        model.codec.decode(part.to(model.device), None).float().cpu() for part in tokens.split(batch_size)
-    ]
+    audio = [codec.decode(model, part) for part in tokens.split(batch_size)]
     return replace(plan, tokens=tokens, audio=torch.cat(audio))
 
 

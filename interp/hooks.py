@@ -44,6 +44,8 @@ class Pass:
         Frames of a finished clip; 0 if whoever runs the model did not say.
     first_frame : int
         Frame of the clip at which the current window begins.
+    new_from : int
+        Step of the clip at which the current window goes beyond the one before; 0 in the first.
     start, length : int
         The current call carries sequence steps ``start`` to ``start + length - 1``.
     next_start : int
@@ -58,6 +60,7 @@ class Pass:
     run_clips: int = 0
     frames: int = 0
     first_frame: int = 0
+    new_from: int = 0
     start: int = 0
     length: int = 0
     next_start: int = 0

@@ -67,6 +67,11 @@ class Model:
         """The ``T5Conditioner``."""
         return self.lm.condition_provider.conditioners["description"]
 
+    @property
+    def backend(self) -> str:
+        """What runs it: "audiocraft" or "transformers", see :mod:`interp.backends`."""
+        return "transformers" if hasattr(self.lm, "places") else "audiocraft"
+
     # --- facts ---
 
     @property
@@ -92,7 +97,8 @@ class Model:
     @property
     def d_mlp(self) -> int:
         """Hidden width of the MLP."""
-        return self.lm.transformer.layers[0].linear1.out_features
+        block = self.lm.transformer.layers[0]
+        return (block.linear1 if hasattr(block, "linear1") else block.fc1).out_features
 
     @property
     def n_codebooks(self) -> int:
@@ -157,7 +163,8 @@ class Model:
             "n_parameters_text_encoder": sum(p.numel() for p in self.text_encoder.t5.parameters()),
             "n_parameters_codec": sum(p.numel() for p in self.codec.parameters()),
             "positions": self.lm.transformer.positional_embedding,
-            "pre_norm": bool(self.lm.transformer.layers[0].norm_first),
+            "pre_norm": bool(getattr(self.lm.transformer.layers[0], "norm_first", True)),
+            "backend": self.backend,
         }
 
     @cached_property

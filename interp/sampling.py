@@ -80,19 +80,30 @@ def _sample_batch(
         texts.append(tuple(torch.cat(parts) for parts in zip(*conditions, strict=True)))
 
     frames, known = int(plan.seconds * model.frame_rate), plan.prompt_frames
-    window = frames if plan.seconds <= model.max_seconds else int(model.max_seconds * model.frame_rate)
-    stride = int(0.6 * model.max_seconds * model.frame_rate)  # 18 s of 30 in audiocraft
     tokens = torch.full((len(clips), model.n_codebooks, frames), UNKNOWN, device=model.device)
     tokens[..., :known] = plan.tokens[clips, :, :known].to(model.device)
     streams = [plan.streams[i] for i in clips]
     noise = exponential_noise(plan.seed, streams, (model.n_codebooks, model.cardinality), model.device)
-    first = 0
-    while known < frames:
-        layout.first_frame, stop = first, min(first + window, frames)
+    for first, stop, before in windows(model, frames):
+        known = max(known, before)
+        layout.first_frame, layout.new_from = first, before and before + 1
         for done in _fill(model, plan, tokens[..., first:stop], known - first, texts, layout, noise):
             tick(min(1.0, (first + done) / frames))
-        known, first = stop, first + stride
     return tokens
+
+
+def windows(model: Model, frames: int) -> list[tuple[int, int, int]]:
+    """The windows in which a clip is made: (first frame, frame after the last, frames that the others made).
+
+    A clip that is longer than the model's longest is made piece by piece; each window begins 0.6 of the
+    longest after the one before, 18 s of 30 in audiocraft, and so hears 0.4 of it again.
+    """
+    longest, stride = (int(part * model.max_seconds * model.frame_rate) for part in (1, 0.6))
+    found = [(0, min(longest, frames), 0)]
+    while found[-1][1] < frames:
+        first, stop, _ = found[-1]
+        found.append((first + stride, min(first + stride + longest, frames), stop))
+    return found
 
 
 def _fill(

@@ -30,9 +30,17 @@ if TYPE_CHECKING:
 
 KINDS = ("resid", "attn", "cross", "mlp", "head", "cross_head")
 
+# Where in a block of audiocraft's the sites are; another backend's language model has ``places`` of its own.
 # What a block adds to the stream passes through a module of its own just before the addition (an identity,
-# or a learnt scale in some models), so hooking that module sees exactly the addend.
-_ADDEND = {"attn": "layer_scale_1", "cross": "layer_scale_cross", "mlp": "layer_scale_2"}
+# or a learnt scale in some models), so hooking that module sees exactly the addend. What goes into out_proj
+# is the concatenation of the heads.
+PLACES = {
+    "attn": "layer_scale_1",
+    "cross": "layer_scale_cross",
+    "mlp": "layer_scale_2",
+    "head": "self_attn.out_proj",
+    "cross_head": "cross_attention.out_proj",
+}
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,16 @@ def find_site(model: Model, name: str) -> Site:
     block = blocks[layer]
     if kind == "resid":
         return Site(name, block, False, everything, model.d_model)
-    if kind in _ADDEND:
-        return Site(name, getattr(block, _ADDEND[kind]), False, everything, model.d_model)
+    place = getattr(model.lm, "places", PLACES)[kind]
+    module = block.get_submodule(place)
+    if not by_head:
+        return Site(name, module, False, everything, model.d_model)
     head = _number(numbers[1], model.n_heads, "head", name)
-    attention = block.self_attn if kind == "head" else block.cross_attention
-    if not attention.custom:  # torch's own attention never calls its out_proj as a module
+    attention = block.get_submodule(place.rpartition(".")[0])
+    if not getattr(attention, "custom", True):  # torch's own attention never calls its out_proj as a module
         raise InterpError(f"Heads of {model.name} cannot be seen: its attention is torch's built-in one.")
     width = model.d_model // model.n_heads
-    return Site(name, attention.out_proj, True, slice(head * width, (head + 1) * width), width)
+    return Site(name, module, True, slice(head * width, (head + 1) * width), width)
 
 
 def expand_sites(model: Model, sites: Sequence[str], layers: Sequence[int] | None) -> list[Site]:

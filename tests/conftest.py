@@ -75,6 +75,8 @@ def lm_config(t5: Path, dim: int, num_heads: int, num_layers: int, card: int, **
         attention_dropout=None,
         kv_repeat=1,
     )
+    n_q = changes.get("n_q", 4)
+    delays = [codebook * 4 // n_q for codebook in range(n_q)]  # of eight, two channels' share each delay
     return OmegaConf.create(
         dict(
             lm_model="transformer_lm",
@@ -83,7 +85,7 @@ def lm_config(t5: Path, dim: int, num_heads: int, num_layers: int, card: int, **
             dataset=dict(segment_duration=20),
             transformer_lm=transformer | changes,
             codebooks_pattern=dict(
-                modeling="delay", delay=dict(delays=[0, 1, 2, 3], flatten_first=0, empty_initial=0)
+                modeling="delay", delay=dict(delays=delays, flatten_first=0, empty_initial=0)
             ),
             classifier_free_guidance=dict(training_dropout=0.2, inference_coef=3.0),
             attribute_dropout=dict(args=dict(active_on_eval=False), text={}, wav={}),
@@ -186,3 +188,9 @@ def checkpoint(make_musicgen, tmp_path_factory) -> Path:
     for name, (part, config) in parts.items():
         torch.save({"best_state": part.state_dict(), "xp.cfg": OmegaConf.to_yaml(config)}, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def builders():
+    """What writes tiny models: ``build_musicgen`` and ``write_t5``."""
+    return build_musicgen, write_t5

@@ -50,7 +50,7 @@ def fill(
     batch_size = batch_size or (clips.batch_size if isinstance(clips, Generation) else 8)
     part, ids, origin, text_steps = _source(model, clips, settings["seconds"], batch_size)
     batches = batches_of(text_steps, batch_size)
-    _, _, times = kept_steps(model, part(batches[0]), settings["steps"])
+    _, _, times = kept_steps(model, part(batches[0]), settings["steps"], by_windows=True)
     store = Writer.create(
         to.path if isinstance(to, Store) else to,
         sites={site.name: site.width for site in sites},
@@ -62,7 +62,7 @@ def fill(
             "model": {"name": model.name, "hash": model.hash, "twin_seed": model.twin_seed},
             "corpus": origin,
             "capture": settings | {"batch_size": batch_size, "device": model.device.type},
-            "versions": {name: version(name) for name in ("musicgen-interp", "torch", "audiocraft", "zarr")},
+            "versions": {name: version(name) for name in ("musicgen-interp", "torch", model.backend, "zarr")},
         },
     )
     how = {"sites": store.sites, "rows": settings["rows"], "steps": settings["steps"]}

@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 import interp
+from interp.causal.runs import TeacherForced
 
 PROMPTS = ["upbeat cheerful pop music", "sad", None]
 NOISE = torch.randn(3, 1, 1000, generator=torch.Generator().manual_seed(0)) * 0.1
@@ -160,7 +161,7 @@ def test_activations_that_are_not_finite_are_refused(model):
         interp.capture(model, generation, [2])
 
 
-def test_clips_beyond_one_window_are_generated_but_not_captured(make_musicgen):
+def test_clips_beyond_one_window_are_captured_as_they_were_drawn(make_musicgen):
     short = interp.Model(make_musicgen(), "short")
     short.musicgen.max_duration = 1.0
     seen = []
@@ -170,5 +171,35 @@ def test_clips_beyond_one_window_are_generated_but_not_captured(make_musicgen):
     # The second window starts again at step 0, with the 20 frames that it shares with the first at once.
     assert seen[:53] == [(0, step) for step in range(53)]
     assert seen[53:55] == [(1, 0), (1, 21)]
+    for rows, steps in (("both", "clean"), ("cond", "all")):
+        once, live = (interp.capture(short, generation, rows=rows, steps=steps, streaming=s) for s in (0, 1))
+        for site in once:
+            assert (once[site] - live[site]).norm() <= 1e-4 * live[site].norm(), (site, steps)
+    assert once["resid.0"].shape == (1, 73, 32) and len(live.seconds) == 73  # 70 frames, and 3 of delay
+
+    # What is written down is what the hooks of the generation saw when each step was first run cleanly.
+    heard = {}
+
+    def note(x, layout, group):
+        for i in range(x.shape[1]):
+            step = layout.first_frame + layout.start + i
+            if (step <= 50) == (layout.window == 0):
+                heard[step] = x[:, i]
+
+    with interp.hook(short, {"resid.2": note}):
+        short.generate(["calm"], seconds=1.4, progress=False)
+    expected = torch.stack([heard[step] for step in range(4, 71)], dim=1)
+    torch.testing.assert_close(interp.capture(short, generation)["resid.2"], expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(interp.InterpError, match="1 s at a time"):
-        interp.capture(short, generation)
+        TeacherForced(short, generation)
+
+
+def test_long_audio_is_heard_by_windows(make_musicgen):
+    """An audio prompt, then two more windows; and encoded audio, which was never drawn."""
+    short = interp.Model(make_musicgen(), "short")
+    short.musicgen.max_duration = 1.0
+    prompt = 0.1 * torch.randn(2, 1, 1000, generator=torch.Generator().manual_seed(0))
+    generation = short.generate(["calm", "sad"], seconds=2.4, audio_prompt=prompt, progress=False)
+    once, live = (interp.capture(short, generation, [1], streaming=streaming) for streaming in (False, True))
+    assert once["resid.1"].shape == (2, 120 - 3, 32)
+    assert (once["resid.1"] - live["resid.1"]).norm() <= 1e-4 * live["resid.1"].norm()

@@ -1,0 +1,49 @@
+"""Waveforms to tokens and back, on the model's device, or on the CPU where the device cannot."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .errors import InterpError
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def encode(model: Model, waveforms: torch.Tensor) -> torch.Tensor:
+    """Tokens [clip, codebook, frame], on the CPU, of [clip, channel, sample] at the model's sample rate.
+
+    Raises
+    ------
+    InterpError
+        If the codec rescales its input, so that the tokens do not hold the level.
+    """
+    tokens, scale = _run(model, "encode", waveforms)
+    if scale is not None:
+        raise InterpError(
+            f"The codec of {model.name} rescales its input, so tokens alone do not hold the level."
+        )
+    return tokens.cpu()
+
+
+def decode(model: Model, tokens: torch.Tensor) -> torch.Tensor:
+    """[clip, channel, sample] float32, on the CPU, of [clip, codebook, frame]."""
+    return _run(model, "decode", tokens, None).float().cpu()
+
+
+def _run(model: Model, what: str, x: torch.Tensor, *arguments: Any) -> Any:
+    """Call the codec; an operation that Metal lacks moves it to the CPU for good, which is said once."""
+    codec = model.codec
+    device = next(codec.parameters(), x).device
+    try:
+        return getattr(codec, what)(x.to(device), *arguments)
+    except (NotImplementedError, RuntimeError) as error:
+        if device.type != "mps" or "out of memory" in str(error).lower():
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    codec.to("cpu")
+    warnings.warn(f"The codec of {model.name} runs on the CPU: {device} cannot ({reason}).", stacklevel=3)
+    return getattr(codec, what)(x.cpu(), *arguments)
