@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from .errors import InterpError, check_whole, unknown
 from .generation import Generation
+from .halving import in_batches
 from .hooks import Pass, running
 from .sampling import delayed, sample_tokens, text_condition, windows
 from .sites import Site, expand_sites
@@ -273,7 +274,9 @@ def _replay(model: Model, clips: Generation, recorder: Recorder, progress: bool)
     if not clips.drawn:
         raise InterpError("Encoded audio cannot be generated again; use streaming=False.")
     with recorder:
-        tokens = sample_tokens(model, clips, progress, after_batch=recorder.finish_batch)
+        tokens = sample_tokens(
+            model, clips, progress, after_batch=recorder.finish_batch, after_failure=recorder.buffers.clear
+        )
     if not torch.equal(tokens, clips.tokens):
         raise InterpError(
             f"Generating again with seed {clips.seed} gave other tokens: this is another model, device or "
@@ -297,24 +300,29 @@ def _teacher_force(
     model: Model, clips: Generation, recorder: Recorder, batch_size: int, progress: bool
 ) -> None:
     """One pass per batch over the finished tokens."""
+
+    def listen(members: list[int]) -> None:
+        length = clips.text_steps[members[0]]
+        tokens = clips.tokens[members].to(model.device)
+        prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
+        frames = clips.tokens.shape[-1]
+        layout = Pass(len(members), (recorder.groups,), members, run_clips=len(clips), frames=frames)
+        with running(model, layout), model.musicgen.autocast:
+            # Null rows may be padded to any length: all positions of a null text are zeros alike, and
+            # attention over equal keys gives the same whatever their number.
+            texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
+            condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
+            for first, stop, known in windows(model, frames):
+                layout.first_frame, layout.new_from = first, known and known + 1
+                sequence = interleave(model, tokens[..., first:stop])
+                model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
+        recorder.finish_batch(layout)
+
     batches = batches_of(clips.text_steps, batch_size)
     with recorder:
         for members in tqdm(batches, desc="capture", disable=not progress, leave=False):
-            length = clips.text_steps[members[0]]
-            tokens = clips.tokens[members].to(model.device)
-            prompts = {"cond": [clips.prompts[i] for i in members], "null": [None] * len(members)}
-            frames = clips.tokens.shape[-1]
-            layout = Pass(len(members), (recorder.groups,), members, run_clips=len(clips), frames=frames)
-            with running(model, layout), model.musicgen.autocast:
-                # Null rows may be padded to any length: all positions of a null text are zeros alike, and
-                # attention over equal keys gives the same whatever their number.
-                texts = [text_condition(model, prompts[group], length) for group in recorder.groups]
-                condition = {"description": tuple(torch.cat(parts) for parts in zip(*texts, strict=True))}
-                for first, stop, known in windows(model, frames):
-                    layout.first_frame, layout.new_from = first, known and known + 1
-                    sequence = interleave(model, tokens[..., first:stop])
-                    model.lm(sequence.repeat(len(texts), 1, 1), conditions=[], condition_tensors=condition)
-            recorder.finish_batch(layout)
+            for _ in in_batches(listen, members, "capture", model.name, clean=recorder.buffers.clear):
+                pass
 
 
 def interleave(model: Model, tokens: torch.Tensor) -> torch.Tensor:

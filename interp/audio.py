@@ -92,7 +92,7 @@ def _check_same_length(seconds: list[float]) -> None:
 @torch.no_grad()
 def encode_waveforms(model: Model, waveforms: torch.Tensor, batch_size: int = 8) -> torch.Tensor:
     """Tokens [clip, codebook, frame] of waveforms [clip, channel, sample] at the model's sample rate."""
-    return torch.cat([codec.encode(model, part) for part in waveforms.split(batch_size)])
+    return codec.encode_in_batches(model, waveforms, batch_size)
 
 
 def encode(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .errors import InterpError
+from .halving import in_batches
 
 if TYPE_CHECKING:
     from .model import Model
@@ -32,6 +33,26 @@ def encode(model: Model, waveforms: torch.Tensor) -> torch.Tensor:
 def decode(model: Model, tokens: torch.Tensor) -> torch.Tensor:
     """[clip, channel, sample] float32, on the CPU, of [clip, codebook, frame]."""
     return _run(model, "decode", tokens, None).float().cpu()
+
+
+def encode_in_batches(model: Model, waveforms: torch.Tensor, batch_size: int) -> torch.Tensor:
+    """:func:`encode` of many, a batch at a time."""
+    return _in_batches(
+        model, lambda part: encode(model, waveforms[part]), len(waveforms), batch_size, "encode"
+    )
+
+
+def decode_in_batches(model: Model, tokens: torch.Tensor, batch_size: int) -> torch.Tensor:
+    """:func:`decode` of many, a batch at a time."""
+    return _in_batches(model, lambda part: decode(model, tokens[part]), len(tokens), batch_size, "decode")
+
+
+def _in_batches(model: Model, run, clips: int, batch_size: int, what: str) -> torch.Tensor:
+    parts: list[torch.Tensor] = []
+    for first in range(0, clips, batch_size):
+        members = range(first, min(first + batch_size, clips))
+        parts += in_batches(run, members, what, model.name)
+    return torch.cat(parts)
 
 
 def _run(model: Model, what: str, x: torch.Tensor, *arguments: Any) -> Any:

@@ -205,7 +205,7 @@ def _content(file: File, about, blob: Path) -> None:
 
     blob.parent.mkdir(parents=True, exist_ok=True)
     begun = blob.with_name(f"{blob.name}.begun")
-    size, reason = about.size or file.size, ""
+    size, reason = about.size or file.size, "cut short"
     with tqdm(total=size, unit="B", unit_scale=True, desc=f"{file.repo}/{file.name}") as bar:
         for attempt in range(ATTEMPTS):
             time.sleep(0.2 * attempt**3)  # 0, 0.2, 1.6, 5.4, 12.8 s
@@ -233,7 +233,7 @@ def _content(file: File, about, blob: Path) -> None:
                 reason = "more came than the file has"
         else:
             raise InterpError(
-                f"{file.name} of {file.repo} did not come whole in {ATTEMPTS} attempts ({reason or 'cut short'}); "
+                f"{file.name} of {file.repo} did not come whole in {ATTEMPTS} attempts ({reason}); "
                 "what came is kept: run the command again."
             )
     if _digest(begun, len(about.etag)) != about.etag:

@@ -225,8 +225,8 @@ def generate(
         decoder=decoder,
     )
     tokens = sample_tokens(model, plan, progress=progress)
-    audio = [codec.decode(model, part) for part in tokens.split(batch_size)]
-    return replace(plan, tokens=tokens, audio=torch.cat(audio))
+    audio = codec.decode_in_batches(model, tokens, batch_size)
+    return replace(plan, tokens=tokens, audio=audio)
 
 
 def check_prompts(prompts: list[str | None]) -> list[str | None]:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from .decoder import Text, decoding
 from .errors import InterpError
+from .halving import in_batches
 from .hooks import Pass, running
 
 if TYPE_CHECKING:
@@ -30,12 +31,17 @@ UNKNOWN = -1  # a token that is still to be drawn
 
 @torch.no_grad()
 def sample_tokens(
-    model: Model, plan: Generation, progress: bool = False, after_batch: Callable[[Pass], None] | None = None
+    model: Model,
+    plan: Generation,
+    progress: bool = False,
+    after_batch: Callable[[Pass], None] | None = None,
+    after_failure: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """Draw the tokens that ``plan`` describes: [clip, codebook, frame], on the CPU.
 
     Only the first ``plan.prompt_frames`` frames of ``plan.tokens`` are read. ``after_batch`` is called with
-    the finished :class:`~interp.hooks.Pass` of each batch.
+    the finished :class:`~interp.hooks.Pass` of each batch, and ``after_failure`` where the memory was not
+    enough for one, which is then halved (:mod:`interp.halving`).
     """
     if model.lm.training:
         raise InterpError(f"{model.name} is in training mode; call model.lm.eval() first.")
@@ -51,12 +57,17 @@ def sample_tokens(
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         ) as bar,
     ):
-        for clips in _batches(plan):
+
+        def draw(clips: list[int]) -> torch.Tensor:
             layout = Pass(len(clips), calls, members=clips, run_clips=len(plan), frames=frames)
             with running(model, layout):
-                parts.append(_sample_batch(model, plan, clips, layout, _advance(bar, clips, len(plan))).cpu())
+                drawn = _sample_batch(model, plan, clips, layout, _advance(bar, clips, len(plan))).cpu()
             if after_batch is not None:
                 after_batch(layout)
+            return drawn
+
+        for clips in _batches(plan):
+            parts += in_batches(draw, clips, "generate", model.name, clean=after_failure)
     return torch.cat(parts)
 
 

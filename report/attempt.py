@@ -230,6 +230,7 @@ class Attempt:
             "threads": self.setting.threads,
             "peak_memory_bytes": sources["peak_memory_bytes"],
             "devices": sources["devices"],
+            "halved_batches": sources.get("halved_batches", []),
             "packages": self.setting.packages,
             "files": self._files(),
         }

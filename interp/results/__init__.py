@@ -265,6 +265,8 @@ def finish() -> None:
         modules[str(path)] = digest
     sources = {"modules": dict(sorted(modules.items())), "devices": _devices()}
     sources["peak_memory_bytes"] = _peak_memory()
+    halving = sys.modules.get("interp.halving")  # batches for which the memory was not enough
+    sources["halved_batches"] = halving.EVENTS if halving else []
     _write_json(run_dir() / "sources.json", sources)
     _save()
 
