@@ -22,6 +22,7 @@ _WHERE = {
     "encode": "audio",
     "hook": "hooks",
     "load": "loading",
+    "plan": "planning",
     "plugins": "loading",
     "steer": "steering",
 }
