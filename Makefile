@@ -10,10 +10,10 @@ PY := .venv/bin/python
 LOCKS := requirements.lock requirements-nodeps.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lab etude evaluate validate bench bench-sae doctor lint lock clean
+.PHONY: help setup report test lab etude evaluate validate bench bench-sae verify-real doctor lint lock clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 report: setup  ## run what is not up to date and build the book; PROFILE=etude (default), smoke, small, ...
 	@$(PY) -m report build --profile "$(PROFILE)" $(ARGS)
@@ -24,6 +24,9 @@ test: setup  ## run the tests; SLOW=1 runs the slow ones too, ARGS="-k name" sel
 
 lab: setup  ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --notebook-dir . $(ARGS) phases
+
+verify-real: setup  ## first contact with true weights: PROFILE=small, medium or large; ends in a bundle for an issue
+	@$(PY) -m interp verify "$(PROFILE)" $(ARGS)
 
 doctor: setup  ## check this machine: device, memory, versions, a real forward pass with hooks
 	@$(PY) -m interp doctor $(ARGS)

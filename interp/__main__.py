@@ -1,4 +1,4 @@
-"""Command line: ``python -m interp doctor``, ``download`` and ``data``."""
+"""Command line: ``python -m interp doctor``, ``download``, ``plan``, ``verify`` and ``data``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,35 @@ def main(arguments: list[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="check this machine, and try a model for real")
     doctor.add_argument("--model", default="etude", help="the model to try (default: etude)")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-    from . import data, download
+    from . import data, download, verify
 
-    others = {"data": data, "download": download}
+    others = {"data": data, "download": download, "verify": verify}
     data.add_arguments(commands.add_parser("data", help="data sets with labels of emotion"))
     download.add_arguments(commands.add_parser("download", help="fetch a model of Meta's, once"))
+    verify.add_arguments(
+        commands.add_parser("verify", help="hold a real model against all that is said of it")
+    )
+    plan = commands.add_parser(
+        "plan", help="memory, disk and time that clips and their activations will take"
+    )
+    plan.add_argument("model", help="a registered name, an id on the hub or a folder")
+    plan.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    plan.add_argument("--seconds", type=float, default=8, help="of every clip (default: 8)")
+    plan.add_argument("--clips", type=int, default=32, help="how many (default: 32)")
+    plan.add_argument("--batch", type=int, help="clips at a time (default: as many as fit)")
     options = parser.parse_args(arguments)
     try:
         if options.command in others:
             return others[options.command].main(options)
+        if options.command == "plan":
+            from . import load
+            from . import plan as foresee
+
+            found = foresee(
+                load(options.model, options.device), options.seconds, options.batch, clips=options.clips
+            )
+            print(found)
+            return 0 if found.fits else 1
         from .doctor import main as run
 
         return run(options.model, options.json)

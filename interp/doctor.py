@@ -10,9 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InterpError
+
+if TYPE_CHECKING:
+    from .model import Model
 
 ROOT = Path(__file__).resolve().parents[1]
 GIB = 2**30
@@ -218,10 +221,6 @@ def _real_check(name: str) -> Iterator[Finding]:
     """Load the model, run it with a hook on every layer, and compare what they see with the documentation."""
     import time
 
-    import torch
-
-    from .activations import capture
-    from .hooks import hook
     from .loading import load
 
     start = time.perf_counter()
@@ -230,6 +229,16 @@ def _real_check(name: str) -> Iterator[Finding]:
         f"{model.n_layers} layers, d_model {model.d_model}, {model.n_codebooks} x {model.cardinality} tokens"
     )
     yield Finding(f"load {name}", "ok", f"{facts}, on {model.device}, {time.perf_counter() - start:.1f} s")
+    yield from look_inside(model)
+
+
+def look_inside(model: Model) -> Iterator[Finding]:
+    """Run a model with a hook on every layer: calls and shapes as documented, both ways of capture alike."""
+    import torch
+
+    from .activations import capture
+    from .hooks import hook
+
     shapes: dict[str, list[tuple[int, ...]]] = {f"resid.{i}": [] for i in range(model.n_layers)}
 
     def note(site: str):

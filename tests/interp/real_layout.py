@@ -35,8 +35,12 @@ def encodec(bins: int = 64):
             use_causal_conv=False,
         )
         model = EncodecModel(config).eval()
-        for layer in model.quantizer.layers:  # untrained codebooks are all alike
-            layer.codebook.embed.normal_()
+        noise = torch.randn(1, 1, 64 * 2 * bins) * torch.rand(2 * bins).repeat_interleave(64)
+        with torch.no_grad():  # codebooks of what the encoder gives, or every sound would have the same tokens
+            left = model.encoder(noise)[0].T
+            for layer in model.quantizer.layers:
+                layer.codebook.embed.copy_(left[torch.randperm(len(left))[:bins]])
+                left = left - layer.codebook.embed[torch.cdist(left, layer.codebook.embed).argmin(1)]
     return model
 
 
