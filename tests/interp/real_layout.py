@@ -36,7 +36,9 @@ def encodec(bins: int = 64):
         )
         model = EncodecModel(config).eval()
         noise = torch.randn(1, 1, 64 * 2 * bins) * torch.rand(2 * bins).repeat_interleave(64)
-        with torch.no_grad():  # codebooks of what the encoder gives, or every sound would have the same tokens
+        with (
+            torch.no_grad()
+        ):  # codebooks of what the encoder gives, or every sound would have the same tokens
             left = model.encoder(noise)[0].T
             for layer in model.quantizer.layers:
                 layer.codebook.embed.copy_(left[torch.randperm(len(left))[:bins]])

@@ -32,7 +32,7 @@ def test_it_is_committed_without_outputs_and_declares_what_it_leaves(tmp_path):
 
 @pytest.mark.slow
 def test_a_phase_of_ones_own_is_built_from_it(tmp_path):
-    """Copied, named in a profile, given a corpus in VGMIDI's format that was prepared: a run with a manifest."""
+    """Copied, named in a profile, given a prepared corpus in VGMIDI's format: a run with a manifest."""
     sys.path.insert(0, str(ROOT / "tests" / "corpora"))
     from made_up import midi
 
@@ -46,7 +46,9 @@ def test_a_phase_of_ones_own_is_built_from_it(tmp_path):
         valence, arousal = (1, -1)[i % 2], (1, -1)[i // 2 % 2]
         name = f"labelled/phrases/Game_{i}.mid"
         third = 4 if valence > 0 else 3
-        midi(tmp_path / "set" / name, (55 + i % 5, 55 + i % 5 + third, 62 + i % 5), seconds=2.5 + (arousal > 0))
+        midi(
+            tmp_path / "set" / name, (55 + i % 5, 55 + i % 5 + third, 62 + i % 5), seconds=2.5 + (arousal > 0)
+        )
         table.append(f"{i},S,C,Game,Piece {i},{name},{valence},{arousal}")
     (tmp_path / "set/vgmidi_labelled.csv").write_text("\n".join(table))
     with pytest.MonkeyPatch.context() as patch:
