@@ -56,7 +56,10 @@ def test_it_runs_to_its_end_and_leaves_a_bundle(cache, monkeypatch, tmp_path, ca
     assert "NOT AS IT SHOULD BE" not in said and "AS IT SHOULD BE" in said
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
         names = set(bundle.namelist()) - {"./"}
-        assert names <= {"anchor.png", "verify.json", "words.png"} and "anchor.png" in names
+        assert (
+            names <= {"anchor.png", "verify.json", "tempo-words.png", "instrument-words.png"}
+            and "anchor.png" in names
+        )
         report = json.loads(bundle.read("verify.json"))
     status = {finding["check"]: finding["status"] for finding in report["findings"]}
     assert status == {
