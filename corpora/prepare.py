@@ -23,6 +23,7 @@ from corpora.listen import Heard, listen
 from corpora.report import write_report
 from corpora.tables import MOST, Problems
 from corpora.unpack import is_archive, unpack, verify_checksums
+from interp.corpora import Clip
 from interp.corpora.prepared import is_prepared, write_prepared
 from interp.errors import InterpError, check_whole
 
@@ -190,9 +191,8 @@ def _record(row: Row, heard: Heard, work: Path) -> dict:
 
 
 def _quadrant(row: Row) -> int | None:
-    if row.quadrant is None and row.valence and row.arousal:
-        return {(1, 1): 1, (0, 1): 2, (0, 0): 3, (1, 0): 4}[row.valence > 0, row.arousal > 0]
-    return row.quadrant
+    """As the record will have it."""
+    return Clip(row.id, None, row.valence, row.arousal, row.quadrant).quadrant
 
 
 def _put(work: Path, to: Path) -> None:

@@ -120,7 +120,7 @@ def _files(repo: str, kinds: tuple[tuple[str, ...], tuple[str, ...]], endpoint: 
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
         raise InterpError(_no_answer(repo, error)) from error
     except Exception as error:
-        if not type(error).__module__.startswith("httpx"):
+        if not _is_connection(error):
             raise
         raise InterpError(_no_answer(repo, error)) from error
     for kind in kinds:
@@ -137,6 +137,11 @@ def _files(repo: str, kinds: tuple[tuple[str, ...], tuple[str, ...]], endpoint: 
         plain = [file for file in listed if file.rfilename.endswith((".json", ".model", ".txt"))]
         found = [*plain, *weights]
     return [File(repo, file.rfilename, int(file.size or 0)) for file in found]
+
+
+def _is_connection(error: Exception) -> bool:
+    """Whether an error comes from the library through which the hub's library speaks HTTP."""
+    return type(error).__module__.startswith("httpx")
 
 
 def _no_answer(repo: str, error: Exception) -> str:
@@ -201,7 +206,7 @@ def _fetch(file: File, cache: Path, endpoint: str | None, again: bool) -> Path:
 
 def _content(file: File, about, blob: Path) -> None:
     """The content of a file, in as many attempts as it takes, each going on where the last one stopped."""
-    import httpx
+    from huggingface_hub.utils import get_session
 
     blob.parent.mkdir(parents=True, exist_ok=True)
     begun = blob.with_name(f"{blob.name}.begun")
@@ -215,7 +220,7 @@ def _content(file: File, about, blob: Path) -> None:
             if have < size:
                 headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
                 try:
-                    with httpx.stream(
+                    with get_session().stream(
                         "GET", about.location, headers=headers, follow_redirects=True, timeout=60
                     ) as answer:
                         answer.raise_for_status()
@@ -223,7 +228,9 @@ def _content(file: File, about, blob: Path) -> None:
                             for block in answer.iter_bytes():
                                 out.write(block)
                                 bar.update(len(block))
-                except httpx.HTTPError as error:
+                except Exception as error:
+                    if not _is_connection(error):
+                        raise
                     reason = str(error) or type(error).__name__
                 have = begun.stat().st_size if begun.exists() else 0
             if have == size:

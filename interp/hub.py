@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import InterpError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .backends.transformers_musicgen import TransformersMusicGen
 
+Loaded = TypeVar("Loaded")
 CHECKPOINT = ("state_dict.bin", "compression_state_dict.bin")
 
 
@@ -58,20 +59,23 @@ def from_hub(name: str, device: str, backend: str) -> MusicGen | TransformersMus
     InterpError
         If it cannot be had, is damaged, or is not one that takes a text alone.
     """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     if backend == "transformers":
         return through_transformers(name, device)
     from audiocraft.models import MusicGen
     from huggingface_hub import hf_hub_download
 
+    def run() -> MusicGen:
+        _settings(Path(hf_hub_download(name, CHECKPOINT[0])), name)
+        return MusicGen.get_pretrained(name, device=device)
+
     try:
         with trusted_types():
-            _settings(Path(hf_hub_download(name, CHECKPOINT[0])), name)
-            return MusicGen.get_pretrained(name, device=device)
+            return _from_cache_first(run)
     except InterpError:
         raise
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise InterpError(_not_here(name, error)) from error
     except Exception as error:
         raise InterpError(
@@ -85,7 +89,7 @@ def through_transformers(name: str | Path, device: str) -> TransformersMusicGen:
     from .backends.transformers_musicgen import TransformersMusicGen
 
     try:
-        return TransformersMusicGen.load(str(name), device)
+        return _from_cache_first(lambda: TransformersMusicGen.load(str(name), device))
     except InterpError:
         raise
     except OSError as error:
@@ -98,6 +102,27 @@ def through_transformers(name: str | Path, device: str) -> TransformersMusicGen:
         raise InterpError(
             f"The weights in {name} are damaged or not transformers' MusicGen: {_first_line(error)}"
         ) from error
+
+
+def _from_cache_first(load: Callable[[], Loaded]) -> Loaded:
+    """Load without asking the hub, and with it only if something is not in the local cache.
+
+    Asked first, the hub's library would look for a newer version of every file, and without a network wait
+    for each until it gives up.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    if before:
+        return load()
+    constants.HF_HUB_OFFLINE = True
+    try:
+        return load()
+    except OSError:  # not in the cache, as told by hub and transformers alike
+        pass
+    finally:
+        constants.HF_HUB_OFFLINE = before
+    return load()
 
 
 @contextmanager
@@ -177,11 +202,10 @@ def _register_text_encoder(settings: Any, folder: str) -> None:
 def _not_here(name: str, error: Exception, options: str = "") -> str:
     from .loading import plugins
 
-    asked = re.search(r"[\w.-]+/[\w.-]+/resolve|'([\w.-]+/)?[\w.-]+' is not|couldn't find them", str(error))
-    part = "" if name in str(error) or not asked else f" ({_first_line(error)})"
     return (
-        f"Cannot get {name}: it is not whole in the local cache and the hub did not give it{part}; fetch it "
-        f"where there is a network with: python -m interp download {name}{options}; or use a local model "
+        f"Cannot get {name}: it is not whole in the local cache and the hub did not give it "
+        f"({_first_line(error)}); fetch it where there is a network with: python -m interp download "
+        f"{name}{options}; or use a local model "
         f"({', '.join(plugins()) or 'a directory'})."
     )
 

@@ -47,7 +47,10 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
 def free_bytes(device: torch.device) -> int:
     """Memory that is free on a device: the card's, or the machine's."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )  # torch gives it out again
+        return torch.cuda.mem_get_info(device)[0] + kept
     import psutil
 
     available = psutil.virtual_memory().available

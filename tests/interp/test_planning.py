@@ -102,6 +102,7 @@ def test_time_is_counted_from_what_was_clocked(model, monkeypatch):
     assert "MiB" in str(plan) and "3 clips at a time" in str(plan)
 
 
+@torch.no_grad()
 def test_what_is_clocked_is_time(model):
     step, frame, decoded = planning._clock(model, 1.0, 2, expand_sites(model, ["resid"], None), "cond")
     assert 0 < frame < step < 1 and 0 < decoded < 10

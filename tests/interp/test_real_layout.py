@@ -47,6 +47,26 @@ def test_a_checkpoint_is_loaded_offline_by_its_id(cache):
     assert interp.load(SMALL, twin_seed=1).hash != model.hash
 
 
+def test_what_is_in_the_cache_is_loaded_without_asking_the_hub(cache, monkeypatch):
+    """Also where nobody has set HF_HUB_OFFLINE; the hub is asked when something is missing."""
+    from huggingface_hub import constants
+
+    asked = []
+
+    def ask(host, *args, **options):
+        asked.append(host)
+        raise OSError("no network")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("socket.getaddrinfo", ask)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert interp.load(SMALL).n_layers == 3 and asked == []
+    real_layout.damage(cache, SMALL, "state_dict.bin", None)
+    with pytest.raises(interp.InterpError, match="Cannot get"):
+        interp.load(SMALL)
+    assert asked and constants.HF_HUB_OFFLINE is False
+
+
 @pytest.mark.parametrize(
     ("repo", "name"),
     [
