@@ -122,6 +122,16 @@ def test_bad_plans(model):
             interp.plan(model, **how)
 
 
+def test_the_doctor_counts_caches_alike(model):
+    """Both count keys and values of two rows; the plan adds those of the text."""
+    from interp.doctor import needs
+
+    text = 2 * 2 * model.n_layers * model.d_model * planning.text_length(model, [planning.PROMPT]) * 4
+    for seconds in (1, 8):
+        counted = needs(model.n_layers, model.d_model, seconds, bytes_each=4)["per_clip"]
+        assert planning._caches(model, 1, 50 * seconds) == counted + text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("clips", "seconds"), [(1, 2), (4, 4), (8, 8)])
 def test_etude_as_planned(clips, seconds):
