@@ -94,13 +94,22 @@ def test_they_draw_the_same_tokens(pair):
 
 
 def test_streaming_equals_teacher_forced_in_transformers(pair):
+    """Of new clips, and of such as go on from audio, beyond one window."""
     _, second = pair
-    made = second.generate(UNEQUAL, seconds=0.6, progress=False)
-    once, live = (
-        interp.capture(second, made, rows="both", streaming=streaming) for streaming in (False, True)
-    )
-    for site in once:
-        assert relative(once[site], live[site]) < 1e-4, site
+    prompt = torch.randn(2, 1, 1000, generator=torch.Generator().manual_seed(0))
+    before = second.musicgen.max_duration
+    try:
+        for longest, how in ((before, {}), (0.5, {"audio_prompt": prompt})):
+            second.musicgen.max_duration = longest
+            made = second.generate(UNEQUAL, seconds=0.7, progress=False, **how)
+            assert made.prompt_frames == (16 if how else 0)
+            once, live = (
+                interp.capture(second, made, rows="both", streaming=streaming) for streaming in (False, True)
+            )
+            for site in once:
+                assert relative(once[site], live[site]) < 1e-4, site
+    finally:
+        second.musicgen.max_duration = before
 
 
 def test_unequal_texts_are_padded_differently(pair):
