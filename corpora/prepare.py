@@ -62,38 +62,14 @@ def prepare(
     check_whole(workers, "workers", 1)
     _check_target(path, to)
     work = to.with_name(f".{to.name}.preparing")
-    work.mkdir(parents=True, exist_ok=True)
     folder = _unpacked(path, work)
     checked, listed = verify_checksums(folder)
-    rows = data.rows(folder, problems)
-    sounds = data.sounds(folder)
-    pairs = []
-    for row in rows:
-        key = next((key for key in row.keys if key in sounds), None)
-        if key is not None:
-            pairs.append((row, sounds[key]))
-    if len(pairs) < len(rows):
-        there = {row.id for row, _ in pairs}
-        silent = [row.id for row in rows if row.id not in there]
-        for name in silent:
-            problems.add(folder, 0, f"{name} has labels and no sound")
-        if not pairs or (len(silent) > MOST * len(rows) and not partial):
-            raise InterpError(
-                f"{len(silent)} of {len(rows)} labelled clips of {about.name} have no sound in {path} (the "
-                f"first is {silent[0]}): was all downloaded and unpacked? --partial goes on without them."
-            )
+    rows, sounds = data.rows(folder, problems), data.sounds(folder)
+    pairs = _pairs(about.name, rows, sounds, folder, problems, partial)
+    heard = _listen(pairs, work, renderer, workers, progress)
+    kept = _usable(about.name, pairs, heard, problems)
     used = {sound for _, sound in pairs}
     unlabelled = [sound for sound in sounds.values() if sound not in used]
-    heard = _listen(pairs, work, renderer, workers, progress)
-    bad = [(sound, result.fault) for (_, sound), result in zip(pairs, heard, strict=True) if result.fault]
-    for sound, fault in bad:
-        problems.add(sound, 0, fault)
-    if len(bad) > MOST * len(pairs):
-        raise InterpError(
-            f"{len(bad)} of {len(pairs)} sounds of {about.name} cannot be used, more than {MOST:.0%}; the "
-            f"first: {bad[0][0]}: {bad[0][1]}"
-        )
-    kept = [(row, result) for (row, _), result in zip(pairs, heard, strict=True) if not result.fault]
     facts = asdict(about) | {
         "prepared_from": str(path),
         "clips": len(kept),
@@ -102,18 +78,57 @@ def prepare(
         "unreadable_rows": len([p for p in problems.found if p[1]]),
         "labels_without_sound": len(rows) - len(pairs),
         "sounds_without_labels": len(unlabelled),
-        "unusable_sounds": len(bad),
+        "unusable_sounds": len(pairs) - len(kept),
         "complete": dict(data.complete),
         "checksums": {"checked": checked, "listed": listed},
         "seconds": round(sum(result.seconds for _, result in kept), 3),
         "quadrants": dict(sorted(Counter(str(_quadrant(row)) for row, _ in kept).items())),
     }
-    records = [_record(row, result, work) for row, result in kept]
     write_report(work, facts, kept, problems, unlabelled)
-    write_prepared(work, facts, records)
+    write_prepared(work, facts, [_record(row, result, work) for row, result in kept])
     (work / "heard.jsonl").unlink()
     _put(work, to)
     return to
+
+
+def _pairs(
+    name: str,
+    rows: list[Row],
+    sounds: dict[str, Path],
+    folder: Folders,
+    problems: Problems,
+    partial: bool,
+) -> list[tuple[Row, Path]]:
+    """Labels with their sounds."""
+    pairs, without = [], []
+    for row in rows:
+        key = next((key for key in row.keys if key in sounds), None)
+        if key is None:
+            without.append(row.id)
+            problems.add(folder, 0, f"{row.id} has labels and no sound")
+        else:
+            pairs.append((row, sounds[key]))
+    if not pairs or (len(without) > MOST * len(rows) and not partial):
+        raise InterpError(
+            f"{len(without)} of {len(rows)} labelled clips of {name} have no sound in {folder} (the first is "
+            f"{without[0]}): was all downloaded and unpacked? --partial goes on without them."
+        )
+    return pairs
+
+
+def _usable(
+    name: str, pairs: list[tuple[Row, Path]], heard: list[Heard], problems: Problems
+) -> list[tuple[Row, Heard]]:
+    """Labels with what was heard of their sounds, where it can be used."""
+    bad = [(sound, result.fault) for (_, sound), result in zip(pairs, heard, strict=True) if result.fault]
+    for sound, fault in bad:
+        problems.add(sound, 0, fault)
+    if len(bad) > MOST * len(pairs):
+        raise InterpError(
+            f"{len(bad)} of {len(pairs)} sounds of {name} cannot be used, more than {MOST:.0%}; the first: "
+            f"{bad[0][0]}: {bad[0][1]}"
+        )
+    return [(row, result) for (row, _), result in zip(pairs, heard, strict=True) if not result.fault]
 
 
 def _check_target(path: Path, to: Path) -> None:
@@ -144,6 +159,7 @@ def _listen(
     pairs: list[tuple[Row, Path]], work: Path, renderer: str | None, workers: int, progress: bool
 ) -> list[Heard]:
     """Every sound, in order; what was heard before the last run stopped is not heard again."""
+    work.mkdir(parents=True, exist_ok=True)
     notes = work / "heard.jsonl"
     known = {key: result for key, result in _notes(notes)}
     jobs = {}

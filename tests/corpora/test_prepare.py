@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from made_up import deam, midi, tone, tree
+from made_up import deam, midi, own_folder, registered, tone, tree  # noqa: F401  two are fixtures
 
 import interp
 from interp.__main__ import main
@@ -44,9 +44,9 @@ def test_the_sets_are_found_by_entry_point(capsys):
     assert listed.count("not prepared") == 6 and "licence" in listed
 
 
-def test_deam_from_the_command_line(tmp_path, home, capsys):
+def test_deam_from_the_command_line(tmp_path, capsys):
     """Scales, groups, curves, features and the report; the folder of the set is as it was."""
-    folder = deam(tmp_path / "DEAM")
+    folder, home = deam(tmp_path / "DEAM"), tmp_path / "prepared"
     tone(folder / "MEMD_audio/3.wav", level=0)  # silent
     tone(folder / "MEMD_audio/777.wav")  # nobody rated it
     before = tree(folder)
@@ -296,6 +296,7 @@ def test_not_utf8_wrong_folder_and_missing_path(tmp_path, capsys):
         assert main(["data", "prepare", *map(str, arguments)]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "prepared").exists()  # and nothing is left behind
     with pytest.raises(InterpError, match="deam is not prepared in .*data prepare deam PATH"):
         interp.corpus("deam")
 

@@ -6,7 +6,7 @@ import tarfile
 import zipfile
 
 import pytest
-from made_up import deam, tree
+from made_up import deam, own_folder, registered, tree  # noqa: F401  two are fixtures
 
 from corpora.dataset import Folders
 from corpora.unpack import unpack, verify_checksums
