@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .corpora import corpus
 from .corpora.prepared import data_set, data_sets, home, is_prepared
+from .errors import InterpError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,10 @@ def main(options: argparse.Namespace) -> int:
 
 def listing() -> None:
     """Print every data set that is registered."""
-    for name, found in data_sets().items():
+    registered = data_sets()
+    if not registered:
+        raise InterpError("No data set is registered; run: make setup (or pip install --no-deps -e .).")
+    for name, found in registered.items():
         show(name, found.about)
         folder = home() / name
         print(f"  here      {folder if is_prepared(folder) else 'not prepared'}\n")

@@ -1,7 +1,7 @@
 """Made-up data sets in the formats of the real ones; nothing here is anyone's data.
 
-Its two fixtures are imported by the tests: data sets are then found as pyproject.toml registers them, whatever
-was installed, and prepared in a folder of the test's own.
+Its two fixtures are imported by the tests: data sets are then found as pyproject.toml registers them,
+whatever was installed, and prepared in a folder of the test's own.
 """
 
 from __future__ import annotations
