@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .. import codec
 from ..activations import capture
 from ..errors import InterpError, check_whole
 from ..generation import Generation
@@ -298,8 +299,7 @@ def _shifted(
 
     with torch.no_grad(), hook(model, {site: edit}):
         tokens = sample_tokens(model, clips, progress)
-        parts = [model.codec.decode(part.to(model.device), None) for part in tokens.split(clips.batch_size)]
-    return replace(clips, tokens=tokens, audio=torch.cat(parts).float().cpu())
+    return replace(clips, tokens=tokens, audio=codec.decode_in_batches(model, tokens, clips.batch_size))
 
 
 def _stacked(subspaces: Sequence[Subspace], pairs: int) -> tuple[str, torch.Tensor]:
