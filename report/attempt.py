@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -53,28 +55,60 @@ class Setting:
         return cls(project, profile, threads, commit, dirty, packages)
 
 
+def new_process(job: Path, log: Path, environment: dict[str, str], cwd: Path) -> subprocess.Popen:
+    """Start :mod:`report.execute` in a process of its own.
+
+    Parameters
+    ----------
+    job : what to run, ``job.json``.
+    log : where its output goes.
+    """
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [*EXECUTE, str(job)],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours: it reaches this process alone
+        )
+
+
 class Attempt:
     """A running notebook.
 
     Parameters
     ----------
     upstream : the finished runs of the phases whose artefacts it reads.
+    label : tells attempts at the same notebook apart that run at the same time.
+    start : starts its process, as :func:`new_process` does.
     """
 
-    def __init__(self, setting: Setting, notebook: Notebook, upstream: dict[str, State]) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        notebook: Notebook,
+        upstream: dict[str, State],
+        label: str = "",
+        start: Callable[[Path, Path, dict[str, str], Path], Any] | None = None,
+    ) -> None:
         project = setting.project
         self.setting, self.notebook, self.phase = setting, notebook, notebook.phase
         self.runs = project.runs / notebook.phase
-        self.folder = self.runs / f".attempt-{os.getpid()}"
+        self.folder = self.runs / f".attempt-{os.getpid()}{label}"
+        self.kept = self.runs / f"failed{label}"
         self.before = present_before(project, setting.profile, notebook, upstream)
         self.started, self._clock = time.time(), time.monotonic()
         self.folder.mkdir(parents=True)
+        self._owner = (self.folder / "owner").open("w")
+        fcntl.flock(self._owner, fcntl.LOCK_EX)  # see clear_left_overs
         # Room for the reason when the disk is full.
         self._reserve = self.folder / "reserve"
         self._reserve.write_bytes(b"\1" * 2**16)
         # Not in the run's own folder: a socket's path may have about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="report-")
-        self._process = self._start(upstream)
+        self._process = self._start(upstream, start or new_process)
 
     @property
     def seconds(self) -> float:
@@ -84,7 +118,7 @@ class Attempt:
     def cell(self) -> int:
         return progress(self.folder)["cell"]
 
-    def _start(self, upstream: dict[str, State]) -> subprocess.Popen:
+    def _start(self, upstream: dict[str, State], start: Callable[..., Any]) -> Any:
         folder, notebook, project = self.folder, self.notebook, self.setting.project
         node = copy.deepcopy(notebook.node)
         finish = nbformat.v4.new_code_cell("from interp import results\n\nresults.finish()", id=FINISH)
@@ -118,16 +152,7 @@ class Attempt:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_package_root()), os.environ.get("PYTHONPATH")])),
         }
         environment |= dict.fromkeys(THREADS, str(self.setting.threads))
-        with (folder / "log").open("wb") as log:
-            return subprocess.Popen(
-                [*EXECUTE, str(folder / "job.json")],
-                cwd=project.root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is ours: it reaches this process alone
-            )
+        return start(folder / "job.json", folder / "log", environment, project.root)
 
     def ended(self) -> bool:
         """Whether its process has ended, by itself or because its time is over."""
@@ -143,18 +168,25 @@ class Attempt:
         """
         outcome = self._outcome()
         self._end()
-        try:
-            reason = self._what_failed(outcome)
-            if reason is None:
-                return self._finish()
-        except (OSError, ReportError) as error:  # no room for the manifest, data gone meanwhile
-            reason = f"after its last cell: {error}"
-        raise ReportError(f"{self.phase}: failed {reason}. {self._keep(reason)}")
+        with self._owner:
+            try:
+                reason = self._what_failed(outcome)
+                if reason is None:
+                    return self._finish()
+            except (OSError, ReportError) as error:  # no room for the manifest, data gone meanwhile
+                reason = f"after its last cell: {error}"
+            raise ReportError(f"{self.phase}: failed {reason}. {self._keep(reason)}")
+
+    @property
+    def orphan(self) -> bool:
+        """Whether what started its process was killed, and its process with that: it may run again."""
+        return getattr(self._process, "orphan", False)
 
     def discard(self) -> None:
         """End its processes and forget it."""
         self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._owner.close()
 
     def _end(self) -> None:
         """End every process of the attempt; a kernel is in a session of its own and may be an orphan."""
@@ -234,14 +266,14 @@ class Attempt:
             "packages": self.setting.packages,
             "files": self._files(),
         }
-        for scaffold in ("reserve", "input.ipynb", "job.json", "outcome.json", "progress.json"):
+        for scaffold in ("owner", "reserve", "input.ipynb", "job.json", "outcome.json", "progress.json"):
             (self.folder / scaffold).unlink(missing_ok=True)
         write_json(self.folder / "manifest.json", manifest)
         target = self.runs / manifest["key"]
         if target.exists():  # a damaged run of the same key
             shutil.rmtree(target)
         os.replace(self.folder, target)
-        shutil.rmtree(self.runs / "failed", ignore_errors=True)
+        shutil.rmtree(self.kept, ignore_errors=True)
         return manifest
 
     def _keep(self, reason: str) -> str:
@@ -249,16 +281,16 @@ class Attempt:
         self._reserve.unlink(missing_ok=True)
         failure = {"profile": self.setting.profile.name, "parts": self.before, "reason": reason}
         failure |= {"finished": time.time(), "wall_s": round(self.seconds, 3)}
-        (self.folder / "manifest.json").unlink(missing_ok=True)
+        for name in ("manifest.json", "owner"):
+            (self.folder / name).unlink(missing_ok=True)
         try:
             write_json(self.folder / "failure.json", failure)
         except OSError as error:
             return f"Why could not even be written down ({error})."
-        kept = self.runs / "failed"
-        shutil.rmtree(kept, ignore_errors=True)
-        os.replace(self.folder, kept)
-        there = [name for name in ("log", "notebook.ipynb") if (kept / name).is_file()]
-        return f"See {' and '.join(there)} in {self.setting.project.relative(kept)}."
+        shutil.rmtree(self.kept, ignore_errors=True)
+        os.replace(self.folder, self.kept)
+        there = [name for name in ("log", "notebook.ipynb") if (self.kept / name).is_file()]
+        return f"See {' and '.join(there)} in {self.setting.project.relative(self.kept)}."
 
     def _files(self) -> dict[str, dict[str, Any]]:
         paths = [self.folder / "notebook.ipynb", self.folder / "results.json"]
@@ -276,13 +308,28 @@ class Attempt:
 def clear_left_overs(project: Project) -> None:
     """Remove what killed builds have left: their attempts, and the sockets of their kernels.
 
-    For a builder that holds the build's lock, so that whoever began these attempts is gone.
+    For a builder that holds the build's lock.  Workers of a sweep may outlive the builder that set them to
+    work, so an attempt whose process is still there is left alone.
     """
     for attempt in project.runs.glob("*/.attempt-*"):
+        if _owned(attempt / "owner"):
+            continue
         job = attempt / "job.json"
         if job.is_file():
             shutil.rmtree(read_json(job)["sockets"], ignore_errors=True)
         shutil.rmtree(attempt, ignore_errors=True)
+
+
+def _owned(path: Path) -> bool:
+    """Whether the process that opened and locked the file is alive."""
+    if not path.is_file():
+        return False
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def check_artefacts(upstream: dict[str, State]) -> None:

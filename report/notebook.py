@@ -6,6 +6,7 @@ A notebook declares in its metadata, under ``report``::
      "outputs": {"numbers": [...], "figures": [...], "audio": [...]},   what it must show
      "leaves": ["cues.npz"],                        artefacts that it leaves for other phases
      "reads": {"0-foundation": ["cues.npz"]},       artefacts of other phases that it reads
+     "warm": ["interp.prepare(model)"],             statements that the runs of a sweep share (report.sweeps)
      "cell_timeout_s": 1800, "timeout_s": 7200}     limits, here with their defaults
 """
 
@@ -22,7 +23,8 @@ from .project import Project, ReportError, digest
 
 LIMITS = {"cell_timeout_s": 1800, "timeout_s": 7200}
 FINISH = "report-finish"  # tag of the cell that is added for a run and left out of the book
-DECLARES = ("data", "outputs", "leaves", "reads", *LIMITS)
+DECLARES = ("data", "outputs", "leaves", "reads", "warm", *LIMITS)
+NO_RESULT = ("warm", *LIMITS)  # what no result hangs on
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Notebook:
     @property
     def code_digest(self) -> str:
         """Of what the kernel sees, and of the declarations: prose and limits can change without a new run."""
-        declared = {key: value for key, value in self.declared.items() if key not in LIMITS}
+        declared = {key: value for key, value in self.declared.items() if key not in NO_RESULT}
         return digest([self.code, declared])
 
     @property
@@ -85,7 +87,7 @@ class Notebook:
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
             if key in LIMITS and not number:
                 raise ReportError(f"{where} as {value!r}; it must be a number of seconds above 0.")
-            if key in ("data", "leaves") and not _is_names(value):
+            if key in ("data", "leaves", "warm") and not _is_names(value):
                 raise ReportError(f"{where} as {value!r}; it must be a list of names.")
             if key in ("outputs", "reads"):
                 if not isinstance(value, dict) or not all(map(_is_names, value.values())):

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,9 @@ def state(project: Project, profile: Profile, notebook: Notebook, upstream: Mapp
     phase = notebook.phase
     before = present_before(project, profile, notebook, upstream)
     finished = list(finished_runs(project, phase))
-    for folder, manifest in finished:
-        same = before.items() <= manifest["parts"].items()
-        if same and manifest["key"] == key_of(_present(project, before, manifest)):
-            if not damaged(folder, manifest):
-                return State(phase, "done", folder, manifest)
+    found = done(project, before, finished)
+    if found:
+        return State(phase, "done", *found)
 
     builder = holder(project)
     attempt = project.runs / phase / f".attempt-{builder['pid']}" if builder and "pid" in builder else None
@@ -81,6 +79,18 @@ def state(project: Project, profile: Profile, notebook: Notebook, upstream: Mapp
     now = _present(project, before, manifest)
     reasons = differences(manifest["parts"], now, _details(project, notebook, folder, manifest))
     return State(phase, "stale", folder, manifest, reasons or damaged(folder, manifest))
+
+
+def done(
+    project: Project, before: Parts, finished: Iterable[tuple[Path, dict[str, Any]]]
+) -> tuple[Path, dict[str, Any]] | None:
+    """The one of these finished runs that has today's key and its files as they were; or None."""
+    for folder, manifest in finished:
+        same = before.items() <= manifest["parts"].items()
+        if same and manifest["key"] == key_of(_present(project, before, manifest)):
+            if not damaged(folder, manifest):
+                return folder, manifest
+    return None
 
 
 def present_before(

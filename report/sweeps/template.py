@@ -1,0 +1,317 @@
+"""A process that has loaded what a notebook needs, and forks a child for each run: ``python -m
+report.sweeps.template``.
+
+Imports of 6–7 s and a model's weights are paid here once.  A child is a copy of this process, so each run
+begins as a fresh one does: nothing that a run does to a module, a model or the generators of random numbers
+reaches the next.  A kernel that is kept and emptied between runs, the other way to share imports, cannot
+promise that (:mod:`report.sweeps` has both in figures).
+
+Two things make a fork safe: this process never starts a thread and never speaks to a GPU.  The first is
+looked at before every fork; where it does not hold, runs get a process of their own and it is said why.
+
+Requests come as lines of JSON on standard input, answers go to standard output.  When the input ends, so
+does this process; its children look after their parent themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..execute import execute
+from ..project import read_json, write_json
+
+# What the two processes of a run import in any case: the one that runs the notebook, and its kernel.
+BOTH = (
+    *("papermill", "papermill.engines", "nbformat", "nbclient", "jupyter_client.provisioning"),
+    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completer"),
+)
+STARTS_THREADS = ("onnxruntime",)  # when it is imported: its import waits until the run itself asks for it
+
+
+class PutOff(ModuleType):
+    """Stands for a module whose import starts threads; what is taken from it is looked up when it is called."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        module = self.__name__
+
+        def later(*arguments: Any, **named: Any) -> Any:
+            return getattr(importlib.import_module(module), name)(*arguments, **named)
+
+        return later
+
+
+def preload(code: list[str], parameters: dict[str, Any], warm: list[str]) -> list[str]:
+    """Import what a notebook's cells import at their top level, then run what it declares as ``warm``.
+
+    Parameters
+    ----------
+    code : the notebook's code cells.
+    parameters : those that are the same in all runs; ``warm`` may use them.
+    warm : statements that load what can be shared, such as ``interp.prepare(model)``.
+
+    Returns
+    -------
+    list of str
+        What could not be loaded, one line each.  That is no failure: the runs will try again.
+    """
+    for name in BOTH:
+        importlib.import_module(name)
+    missing = []
+    for name in STARTS_THREADS:
+        sys.modules.setdefault(name, PutOff(name))
+    space: dict[str, Any] = {}
+    for statement in [found for cell in code for found in _imports(cell)]:
+        try:
+            exec(statement, space)
+        except Exception as error:
+            missing.append(f"`{statement}`: {type(error).__name__}: {error}")
+    space |= parameters
+    for statement in warm:
+        torch = sys.modules.get("torch")
+        before = torch.get_rng_state() if torch else None
+        try:
+            exec(statement, space)
+        except Exception as error:
+            missing.append(f"`{statement}`: {type(error).__name__}: {error}")
+        if before is not None:
+            torch.set_rng_state(before)
+    for name in STARTS_THREADS:
+        if isinstance(sys.modules.get(name), PutOff):
+            del sys.modules[name]
+    return missing
+
+
+def _imports(cell: str) -> list[str]:
+    """The import statements at a cell's top level; none where the cell is not plain Python."""
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:  # IPython's own syntax, or a mistake that the run will show
+        return []
+    return [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+def threads() -> int:
+    """How many threads this process has, whoever started them."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def sources() -> dict[str, int]:
+    """The source files that are loaded outside installed libraries, and when each was changed."""
+    found = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and file.endswith(".py") and "site-packages" not in file and os.path.isfile(file):
+            if not file.startswith((sys.base_prefix, sys.prefix)):
+                found[file] = os.stat(file).st_mtime_ns
+    return found
+
+
+def serve() -> None:
+    """Load, then fork on request until the input ends."""
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken)
+    requests = sys.stdin.buffer
+    first = json.loads(requests.readline())
+    begin = time.time()
+    with contextlib.redirect_stdout(sys.stderr):  # what imports print is not for the protocol
+        missing = preload(first["code"], first["parameters"], first["warm"])
+    loaded = sources()
+    late = [file for file, changed in loaded.items() if changed > begin * 1e9]
+    gc.collect()
+    gc.freeze()
+    _say({"threads": threads(), "missing": missing, "changed": late})
+    while True:
+        readable, _, _ = select.select([requests, wake], [], [])
+        if wake in readable:
+            os.read(wake, 4096)
+            _reap()
+        if requests in readable:
+            line = requests.readline()
+            if not line:
+                return
+            changed = [file for file, when in loaded.items() if not _is(file, when)]
+            if changed or threads() > 1:
+                _say({"refused": changed, "threads": threads()})
+                continue
+            me, pid = os.getpid(), os.fork()
+            if pid == 0:
+                _end_with(me)
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for end in (wake, woken):
+                    os.close(end)
+                _child(json.loads(line))
+            _say({"began": pid})
+
+
+def _is(file: str, when: int) -> bool:
+    return os.path.isfile(file) and os.stat(file).st_mtime_ns == when
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            _say({"ended": found[0], "status": os.waitstatus_to_exitcode(found[1])})
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _child(request: dict[str, Any]) -> None:
+    """Become the process that runs one notebook; it and its kernel never return."""
+    status = 1
+    try:
+        os.setsid()
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        for target, source in ((0, empty), (1, log), (2, log)):
+            os.dup2(source, target)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["cwd"])
+        _own_random_numbers()
+        orders, give = os.pipe()
+        me, kernel = os.getpid(), os.fork()  # at once, before this process starts threads
+        if kernel == 0:
+            _end_with(me)
+            os.close(give)
+            _kernel(orders)
+        os.close(orders)
+        _kernel_comes_from(kernel, give)
+        job = read_json(Path(request["job"]))
+        write_json(Path(job["outcome"]), execute(job))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _end_with(parent: int) -> None:
+    """Be killed by the system when the parent ends, however that ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it has already
+        os._exit(1)
+
+
+def _own_random_numbers() -> None:
+    """Generators that a fresh process seeds from the system are seeded anew; torch's has a fixed seed."""
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+def _threads(number: int) -> None:
+    """Let numerical libraries that are loaded use as many threads as the environment would have told them."""
+    if number > 1:
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(number)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(number)
+
+
+def _kernel_comes_from(kernel: int, give: int) -> None:
+    """Let jupyter_client take a waiting process where it would start one."""
+    from jupyter_client.provisioning import local_provisioner
+
+    def take(command: list[str], **options: Any) -> Kernel:
+        order = {"argv": command, "env": options.get("env"), "cwd": options.get("cwd")}
+        with os.fdopen(give, "w") as file:
+            json.dump(order, file)
+        return Kernel(kernel)
+
+    local_provisioner.launch_kernel = take
+
+
+class Kernel:
+    """What jupyter_client asks of a ``subprocess.Popen``, for a child that was forked."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.returncode = pid, None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        while self.poll() is None:
+            time.sleep(0.01)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+def _kernel(orders: int) -> None:
+    """Become an IPython kernel when told where; what ``python -m ipykernel_launcher`` does."""
+    try:
+        os.setsid()
+        with os.fdopen(orders) as file:
+            text = file.read()
+        if not text:  # the process that would have used it is gone
+            os._exit(0)
+        order = json.loads(text)
+        os.environ.clear()
+        os.environ.update(order["env"])
+        os.chdir(order["cwd"])
+        _own_random_numbers()
+        _threads(int(order["env"].get("OMP_NUM_THREADS", 1)))
+        if sys.path[0] in ("", order["cwd"]):  # a kernel adds it itself, as ''
+            del sys.path[0]
+        for name in [name for name in sys.modules if name == "report" or name.startswith("report.")]:
+            del sys.modules[name]  # a run's key counts the modules of its kernel
+        launcher = importlib.util.find_spec("ipykernel_launcher").origin
+        sys.argv = [launcher, *order["argv"][order["argv"].index("-f") :]]
+        from ipykernel.kernelapp import IPKernelApp
+
+        IPKernelApp.launch_instance()
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    serve()
