@@ -24,6 +24,7 @@ _WHERE = {
     "load": "loading",
     "plan": "planning",
     "plugins": "loading",
+    "prepare": "loading",
     "steer": "steering",
 }
 __all__ = [*_WHERE]

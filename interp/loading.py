@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GROUP = "interp.models"
 HUB = ("facebook/musicgen-small", "facebook/musicgen-medium", "facebook/musicgen-large")
+_prepared: dict[tuple[str, str, int | None], Model] = {}  # each for the one who asks first
 
 
 def plugins() -> dict[str, EntryPoint]:
@@ -57,14 +58,41 @@ def load(
         conditioned on more than text, and a hub model that cannot be had.
     """
     compat.prepare()
-    from . import hub
     from .backends import NAMES
-    from .backends.transformers_musicgen import is_checkpoint
-    from .model import Model
 
     device, name = resolve_device(device), str(name)
     if backend not in (None, *NAMES):
         raise unknown("backend", backend, NAMES)
+    if backend is None and (name, device, twin_seed) in _prepared:
+        return _prepared.pop((name, device, twin_seed))
+    import torch
+
+    with torch.random.fork_rng([]):  # what is drawn afterwards does not hang on what was loaded, or how
+        return _load(name, device, twin_seed, backend)
+
+
+def prepare(name: str | Path, device: str = "auto", twin_seed: int | None = None) -> None:
+    """Load a model that a copy of this process will ask for: the first :func:`load` there hands it out.
+
+    For a process that is forked for each run of a sweep (``report.sweeps``).  Where "auto" means a GPU
+    nothing is prepared, since a process that has spoken to one cannot be copied.
+
+    Parameters
+    ----------
+    name, device, twin_seed : as for :func:`load`.
+    """
+    if not (device == "cpu" or device == "auto" and resolve_device(device) == "cpu"):
+        return
+    key = str(name), "cpu", twin_seed
+    if key not in _prepared:
+        _prepared[key] = load(name, "cpu", twin_seed)
+
+
+def _load(name: str, device: str, twin_seed: int | None, backend: str | None) -> Model:
+    from . import hub
+    from .backends.transformers_musicgen import is_checkpoint
+    from .model import Model
+
     registered = plugins()
     with _no_progress_bars():
         if name in registered:

@@ -179,8 +179,8 @@ class Attempt:
 
     @property
     def orphan(self) -> bool:
-        """Whether what started its process was killed, and its process with that: it may run again."""
-        return getattr(self._process, "orphan", False)
+        """Whether what started its process was killed before the end, and it with that: it may run again."""
+        return getattr(self._process, "orphan", False) and not (self.folder / "outcome.json").is_file()
 
     def discard(self) -> None:
         """End its processes and forget it."""

@@ -171,10 +171,13 @@ def threads_of_a_kernel(phases: int) -> int:
     beside each other, except where the profile has only one; more than four threads do little for small
     models.  ``OMP_NUM_THREADS`` is obeyed.
     """
+    return threads_asked() or max(1, min(4, cores() // min(2, max(1, phases))))
+
+
+def threads_asked() -> int | None:
+    """``OMP_NUM_THREADS``, where it is a number above 0."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
-    return max(1, min(4, cores() // min(2, max(1, phases))))
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else None
 
 
 def side_by_side(threads: int) -> int:

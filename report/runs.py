@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,13 @@ def present_before(
     return parts_before(project, notebook, notebook.parameters(profile.phases[notebook.phase]), keys)
 
 
-def finished_runs(project: Project, phase: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every folder with a readable manifest, and the manifest."""
+def finished_runs(
+    project: Project, phase: str, but: Container[Path] = ()
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every folder with a readable manifest, and the manifest; those in ``but`` are passed over."""
     for path in sorted((project.runs / phase).glob("[!.]*/manifest.json")):
+        if path.parent in but:
+            continue
         try:
             manifest = read_json(path)
         except json.JSONDecodeError:

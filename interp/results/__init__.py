@@ -249,14 +249,20 @@ def finish() -> None:
     started = _process_start()
     libraries = [Path(path) for path in sysconfig.get_paths().values()]
     modules: dict[str, str] = {}
+    folders: dict[str, Path | None] = {}  # where one leads; None for those of libraries
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if not file or not file.endswith(".py"):
             continue
-        path = Path(file).resolve()
-        if not path.is_file():  # torch names some modules that it makes at run time after files of no place
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            real = Path(folder).resolve()
+            installed = "site-packages" in real.parts or any(map(real.is_relative_to, libraries))
+            folders[folder] = None if installed else real
+        if folders[folder] is None:
             continue
-        if "site-packages" in path.parts or any(path.is_relative_to(library) for library in libraries):
+        path = (folders[folder] / name).resolve()
+        if not path.is_file():  # torch names some modules that it makes at run time after files of no place
             continue
         # A file that changed under a running notebook may have been read before or after that, so it gets a
         # mark that equals no hash and makes the run stale.

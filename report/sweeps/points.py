@@ -85,17 +85,25 @@ class Sweep:
         shared = {key: value for key, value in notebook.parameters(given).items() if key not in spec.swept}
         return cls(project, spec, notebook, list(points.values()), upstream, shared)
 
-    def finished(self) -> dict[str, tuple[Path, dict[str, Any]]]:
-        """The points that have a run today, by label: its folder and manifest."""
-        runs: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
-        for run in finished_runs(self.project, self.spec.phase):
-            runs.setdefault(digest(run[1]["parts"]["parameters"]), []).append(run)
-        found = {}
-        for point in self.points:
-            run = done(self.project, point.before, runs.get(digest(point.before["parameters"]), []))
-            if run:
-                found[point.label] = run
-        return found
+
+class Finished:
+    """The runs that points of a sweep have, read from disk as they appear."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._seen: set[Path] = set()
+        self._runs: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+
+    def look(self) -> None:
+        """Read the manifests of runs that have appeared."""
+        for folder, manifest in finished_runs(self._sweep.project, self._sweep.spec.phase, self._seen):
+            self._seen.add(folder)
+            self._runs.setdefault(digest(manifest["parts"]["parameters"]), []).append((folder, manifest))
+
+    def of(self, point: Point) -> tuple[Path, dict[str, Any]] | None:
+        """A point's folder and manifest; None where it has no run with today's key."""
+        same = self._runs.get(digest(point.before["parameters"]), [])
+        return done(self._sweep.project, point.before, same)
 
 
 def _surroundings(

@@ -31,6 +31,7 @@ import yaml
 from ..project import Project, ReportError, digest
 
 KEYS = ("notebook", "profile", "parameters", "grid", "zip", "list", "random", "where", "budget")
+ATTRIBUTES = {"zip": "zipped", "list": "listed", "random": "drawn"}  # where a key is Python's own name
 DRAWS = ("uniform", "log-uniform", "integers", "choice")
 MOST = 100_000  # points: more is a slip
 
@@ -44,9 +45,9 @@ class Spec:
     profile: str = "etude"
     parameters: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list] = field(default_factory=dict)
-    zip: dict[str, list] = field(default_factory=dict)
-    list: list[dict[str, Any]] = field(default_factory=list)
-    random: dict[str, Any] = field(default_factory=dict)
+    zipped: dict[str, list] = field(default_factory=dict)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    drawn: dict[str, Any] = field(default_factory=dict)
     where: list[str] = field(default_factory=list)
     budget: dict[str, float] = field(default_factory=dict)
 
@@ -87,13 +88,13 @@ class Spec:
         if not re.fullmatch(r"[a-zA-Z0-9][\w.-]*", name):
             raise ReportError(f"{name!r} is no name for a sweep; use letters, digits, _ . - (--name).")
         _check(where, content)
-        return cls(name, phase, **content)
+        return cls(name, phase, **{ATTRIBUTES.get(key, key): value for key, value in content.items()})
 
     @property
     def swept(self) -> list[str]:
         """Names of the parameters that differ between runs, in the order in which they were written."""
-        names = [*self.grid, *self.zip, *(name for point in self.list for name in point)]
-        return list(dict.fromkeys([*names, *self.random.get("values", {})]))
+        names = [*self.grid, *self.zipped, *(name for point in self.listed for name in point)]
+        return list(dict.fromkeys([*names, *self.drawn.get("values", {})]))
 
     def points(self) -> list[dict[str, Any]]:
         """The swept values of every point, conditions not yet asked.
@@ -106,8 +107,8 @@ class Spec:
         grid = [
             dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())
         ]
-        zipped = [dict(zip(self.zip, values, strict=True)) for values in zip(*self.zip.values(), strict=True)]
-        blocks = [block for block in (grid, zipped, self.list, self._drawn()) if block and block != [{}]]
+        zipped = [dict(zip(self.zipped, values, strict=True)) for values in zip(*self.zipped.values(), strict=True)]
+        blocks = [block for block in (grid, zipped, self.listed, self._draws()) if block and block != [{}]]
         count = math.prod(map(len, blocks))
         if count > MOST:
             raise ReportError(f"The sweep {self.name} has {count} points; more than {MOST} is a slip.")
@@ -119,20 +120,20 @@ class Spec:
             found.append(point)
         return found
 
-    def _drawn(self) -> list[dict[str, Any]]:
+    def _draws(self) -> list[dict[str, Any]]:
         """The random points; the first ones stay as they are when more are asked for."""
-        if not self.random:
+        if not self.drawn:
             return []
         points = []
-        for index in range(self.random["runs"]):
-            seed = digest([self.random.get("seed", 0), index])
+        for index in range(self.drawn["runs"]):
+            seed = digest([self.drawn.get("seed", 0), index])
             draw = random.Random(seed)
-            points.append({name: _draw(draw, rule) for name, rule in self.random["values"].items()})
+            points.append({name: _draw(draw, rule) for name, rule in self.drawn["values"].items()})
         return points
 
     def as_plain(self) -> dict[str, Any]:
         """What was asked, as JSON has it."""
-        plain = {key: getattr(self, key) for key in KEYS if key != "notebook"}
+        plain = {key: getattr(self, ATTRIBUTES.get(key, key)) for key in KEYS if key != "notebook"}
         return {"notebook": self.phase, **{key: value for key, value in plain.items() if value}}
 
 

@@ -21,6 +21,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import select
@@ -38,7 +39,10 @@ from ..project import read_json, write_json
 # What the two processes of a run import in any case: the one that runs the notebook, and its kernel.
 BOTH = (
     *("papermill", "papermill.engines", "nbformat", "nbclient", "jupyter_client.provisioning"),
-    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completer"),
+    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger"),
+    *("debugpy.server.api", "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger"),
+    *("IPython.core.oinspect", "IPython.extensions.storemagic", "sqlite3", "tornado.platform.asyncio"),
+    *("tornado.queues", "xmlrpc.server", "pydoc", "runpy", "psutil"),
 )
 STARTS_THREADS = ("onnxruntime",)  # when it is imported: its import waits until the run itself asks for it
 
@@ -75,7 +79,10 @@ def preload(code: list[str], parameters: dict[str, Any], warm: list[str]) -> lis
         importlib.import_module(name)
     missing = []
     for name in STARTS_THREADS:
-        sys.modules.setdefault(name, PutOff(name))
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            sys.modules[name] = PutOff(name)
+            sys.modules[name].__spec__ = spec
     space: dict[str, Any] = {}
     for statement in [found for cell in code for found in _imports(cell)]:
         try:
@@ -235,15 +242,42 @@ def _threads(number: int) -> None:
 
 def _kernel_comes_from(kernel: int, give: int) -> None:
     """Let jupyter_client take a waiting process where it would start one."""
+    from jupyter_client.asynchronous.client import AsyncKernelClient
     from jupyter_client.provisioning import local_provisioner
 
     def take(command: list[str], **options: Any) -> Kernel:
-        order = {"argv": command, "env": options.get("env"), "cwd": options.get("cwd")}
+        environment = dict(options["env"]) | {"JPY_PARENT_PID": str(os.getpid())}
+        order = {"argv": command, "env": environment, "cwd": options.get("cwd") or os.getcwd()}
         with os.fdopen(give, "w") as file:
             json.dump(order, file)
-        return Kernel(kernel)
+        found = Kernel(kernel)
+        at = read_json(Path(command[command.index("-f") + 1]))
+        # Who connects before the kernel listens waits for a second try.
+        while found.poll() is None and not os.path.exists(f"{at['ip']}-{at['shell_port']}"):
+            time.sleep(0.002)
+        return found
 
     local_provisioner.launch_kernel = take
+    patient = AsyncKernelClient.wait_for_ready
+
+    async def wait_for_ready(self: AsyncKernelClient, timeout: float | None = None) -> None:
+        """jupyter_client's own, which at the end listens for 0.2 s whether the kernel says any more."""
+        channel, heard = self.iopub_channel, False
+        listen = channel.get_msg
+
+        async def get(timeout: float) -> Any:
+            nonlocal heard
+            message = await listen(timeout=0.01 if heard else timeout)
+            heard = True
+            return message
+
+        channel.get_msg = get
+        try:
+            await patient(self, timeout)
+        finally:
+            channel.get_msg = listen
+
+    AsyncKernelClient.wait_for_ready = wait_for_ready
 
 
 class Kernel:
