@@ -12,6 +12,7 @@ import time
 from .profile import Profile
 from .project import Project, ReportError, here
 from .runs import State, states
+from .sweeps import command as sweep_command
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -39,9 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "check":
             text = "also open every page in Chromium, with the network cut, and play a sound on each"
             command.add_argument("--browser", action="store_true", help=text)
+    text = "run a notebook over many values of its parameters"
+    sweep_command.add_arguments(commands.add_parser("sweep", help=text, description=text))
     options = parser.parse_args(arguments)
     project = here()
     try:
+        if options.command == "sweep":
+            return sweep_command.sweep(project, options)
         if options.command == "check":
             return check(project, options.browser)
         profile = Profile.read(project, options.profile)

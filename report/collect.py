@@ -4,6 +4,7 @@
 
     book-src/*.md                     the pages of book/, and those of ELSEWHERE
     book-src/phases/<phase>.ipynb     a phase's page (report/page.py)
+    book-src/sweeps/<name>.md         a sweep's page, and beside it what it offers for download
     book-src/runs/<phase>/            what a page offers for download: manifest, results, executed notebook
     book-src/_static/runs/<phase>/    figures
     book-src/_static/audio/           sounds and their outlines, named after their content
@@ -26,6 +27,7 @@ from .profile import Profile
 from .project import Project, ReportError
 from .quotes import check_quotes
 from .runs import State
+from .sweeps.page import stage_sweeps
 from .verdict_page import write_verdicts
 
 # Pages that lie beside what they describe, and their names in the book.
@@ -48,7 +50,8 @@ def collect(project: Project, profile: Profile, states: list[State]) -> Path:
     shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     copy_pages_from_elsewhere(project, staged)
     toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
-    shutil.copy(project.root / "_toc.yml", staged)
+    sweeps = stage_sweeps(project, staged)
+    write_contents(staged, toc, sweeps)
     write_config(project, staged, edition)
     (staged / "phases").mkdir(exist_ok=True)
     for phase in set(phases_of(toc)) - set(profile.phases):
@@ -62,6 +65,16 @@ def collect(project: Project, profile: Profile, states: list[State]) -> Path:
     write_verdicts(project, profile, states, staged)
     check_quotes(staged, states)
     return staged
+
+
+def write_contents(staged: Path, toc: Any, sweeps: list[str]) -> None:
+    """The table of contents, with the sweeps that there are as a part of their own."""
+    if sweeps:
+        parts = toc.setdefault("parts", [])
+        if "chapters" in toc:  # a table of contents without parts
+            parts.append({"chapters": toc.pop("chapters")})
+        parts.append({"caption": "Sweeps", "chapters": [{"file": name} for name in sweeps]})
+    (staged / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 
 def phases_of(toc: Any) -> Iterator[str]:

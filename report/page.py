@@ -81,7 +81,7 @@ def _as_directive(output: Any, phase: str, results: dict[str, Any]) -> Any:
         ]
     elif "table" in shown:
         table = results["tables"][shown["table"]]
-        rows = [[_plain(cell) for cell in row] for row in (table["heads"], *table["rows"])]
+        rows = [[plain(cell) for cell in row] for row in (table["heads"], *table["rows"])]
         rows.insert(1, ["---"] * len(rows[0]))
         lines = [f"```{{table}} {table['caption']}", f":name: tab-{phase}-{shown['table']}", ""]
         lines += ["| " + " | ".join(row) + " |" for row in rows] + ["```"]
@@ -92,6 +92,6 @@ def _as_directive(output: Any, phase: str, results: dict[str, Any]) -> Any:
     return nbformat.v4.new_output("display_data", {"text/markdown": "\n".join(lines)})
 
 
-def _plain(cell: str) -> str:
+def plain(cell: str) -> str:
     """A cell's text, with nothing in it that Markdown would take for its own."""
     return re.sub(r"([\\`*_\[\]<>|$~])", r"\\\1", " ".join(cell.split()))

@@ -32,7 +32,7 @@ class Claim:
             except BlockingIOError:
                 file.close()
                 return None
-            # Whoever had it before deletes the file on release; then this one is nobody's, and another counts.
+            # Whoever had it deletes the file on release: then this one is nobody's, and another counts.
             if path.is_file() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return cls(path, file)
             file.close()

@@ -157,6 +157,6 @@ def words(swept: dict[str, Any]) -> str:
 
 
 def _room(sweep: Sweep) -> int:
-    """How many runs the memory holds, by what the last one took; what a template shares is counted each time."""
+    """How many runs the memory holds, by what the last one took."""
     last = last_run(list(finished_runs(sweep.project, sweep.spec.phase)))
     return max(1, int(available_memory() // last[1]["peak_memory_bytes"])) if last else 10**6

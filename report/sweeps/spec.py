@@ -107,7 +107,9 @@ class Spec:
         grid = [
             dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())
         ]
-        zipped = [dict(zip(self.zipped, values, strict=True)) for values in zip(*self.zipped.values(), strict=True)]
+        zipped = [
+            dict(zip(self.zipped, values, strict=True)) for values in zip(*self.zipped.values(), strict=True)
+        ]
         blocks = [block for block in (grid, zipped, self.listed, self._draws()) if block and block != [{}]]
         count = math.prod(map(len, blocks))
         if count > MOST:
@@ -216,7 +218,11 @@ def _check(where: str, content: dict[str, Any]) -> None:
 
 
 def _check_random(rule: dict[str, Any], refuse: Any) -> None:
-    if set(rule) - {"runs", "seed", "values"} or not isinstance(rule.get("values"), dict) or not rule["values"]:
+    if (
+        set(rule) - {"runs", "seed", "values"}
+        or not isinstance(rule.get("values"), dict)
+        or not rule["values"]
+    ):
         refuse("'random' must hold 'runs', 'values' and if wanted 'seed'")
     for key, least in (("runs", 1), ("seed", 0)):
         number = rule.get(key, 0 if key == "seed" else None)

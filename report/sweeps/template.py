@@ -48,7 +48,7 @@ STARTS_THREADS = ("onnxruntime",)  # when it is imported: its import waits until
 
 
 class PutOff(ModuleType):
-    """Stands for a module whose import starts threads; what is taken from it is looked up when it is called."""
+    """Stands for a module whose import starts threads: what is taken from it is looked up when called."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -91,14 +91,10 @@ def preload(code: list[str], parameters: dict[str, Any], warm: list[str]) -> lis
             missing.append(f"`{statement}`: {type(error).__name__}: {error}")
     space |= parameters
     for statement in warm:
-        torch = sys.modules.get("torch")
-        before = torch.get_rng_state() if torch else None
         try:
             exec(statement, space)
         except Exception as error:
             missing.append(f"`{statement}`: {type(error).__name__}: {error}")
-        if before is not None:
-            torch.set_rng_state(before)
     for name in STARTS_THREADS:
         if isinstance(sys.modules.get(name), PutOff):
             del sys.modules[name]
@@ -138,13 +134,14 @@ def serve() -> None:
     signal.set_wakeup_fd(woken)
     requests = sys.stdin.buffer
     first = json.loads(requests.readline())
-    begin = time.time()
+    begin, environment = time.time(), dict(os.environ)
     with contextlib.redirect_stdout(sys.stderr):  # what imports print is not for the protocol
         missing = preload(first["code"], first["parameters"], first["warm"])
     loaded = sources()
     late = [file for file, changed in loaded.items() if changed > begin * 1e9]
+    by_imports = {name: value for name, value in os.environ.items() if environment.get(name) != value}
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # a collection in a child would touch, and so copy, what all of them share
     _say({"threads": threads(), "missing": missing, "changed": late})
     while True:
         readable, _, _ = select.select([requests, wake], [], [])
@@ -166,7 +163,7 @@ def serve() -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for end in (wake, woken):
                     os.close(end)
-                _child(json.loads(line))
+                _child(json.loads(line), by_imports)
             _say({"began": pid})
 
 
@@ -185,8 +182,13 @@ def _say(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _child(request: dict[str, Any]) -> None:
-    """Become the process that runs one notebook; it and its kernel never return."""
+def _child(request: dict[str, Any], by_imports: dict[str, str]) -> None:
+    """Become the process that runs one notebook; it and its kernel never return.
+
+    Parameters
+    ----------
+    by_imports : environment variables that imports have set.
+    """
     status = 1
     try:
         os.setsid()
@@ -195,7 +197,7 @@ def _child(request: dict[str, Any]) -> None:
         for target, source in ((0, empty), (1, log), (2, log)):
             os.dup2(source, target)
         os.environ.clear()
-        os.environ.update(request["environment"])
+        os.environ.update(request["environment"] | by_imports)
         os.chdir(request["cwd"])
         _own_random_numbers()
         orders, give = os.pipe()
@@ -225,9 +227,11 @@ def _end_with(parent: int) -> None:
 
 
 def _own_random_numbers() -> None:
-    """Generators that a fresh process seeds from the system are seeded anew; torch's has a fixed seed."""
+    """Seed anew what a fresh process seeds from the system; Python's own does so by itself."""
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].default_generator.seed()
 
 
 def _threads(number: int) -> None:

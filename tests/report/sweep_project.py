@@ -29,7 +29,9 @@ def make_sweep_project(root: Path, *extra: str, **declared) -> Project:
     """Write a project whose one phase bends ``layer`` and ``strength`` into a number."""
     (root / "phases" / "profiles").mkdir(parents=True)
     (root / "phases" / "sweeps").mkdir()
-    (root / "shape.py").write_text("LOADED = []\n\n\ndef bend(layer, strength):\n    return layer * strength\n")
+    (root / "shape.py").write_text(
+        "LOADED = []\n\n\ndef bend(layer, strength):\n    return layer * strength\n"
+    )
     an_hour_ago = time.time() - 3600
     os.utime(root / "shape.py", (an_hour_ago, an_hour_ago))
     for lock in ("requirements.lock", "requirements-nodeps.lock"):
