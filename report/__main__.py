@@ -28,9 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         "why-stale": "which part of a run's key changed, old → new",
         "check": "every link, picture and sound of the built book leads somewhere; --browser opens it all",
         "bench": "how long a build takes that has nothing to do",
+        "bench-sweep": "what a short run of a sweep costs, beside papermill in a loop",
     }.items():
         command = commands.add_parser(name, help=text, description=text)
-        if name != "check":
+        if name not in ("check", "bench-sweep"):
             command.add_argument(
                 "--profile", default="etude", help="a file of phases/profiles (default: etude)"
             )
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "sweep":
             return sweep_command.sweep(project, options)
+        if options.command == "bench-sweep":
+            return bench_sweep()
         if options.command == "check":
             return check(project, options.browser)
         profile = Profile.read(project, options.profile)
@@ -154,6 +157,13 @@ def bench(project: Project, profile: Profile) -> int:
         seconds.append(time.monotonic() - begin)
     middle, least, most = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
     print(f"report with nothing to do: {middle:.1f} s  (from {least:.1f} to {most:.1f})")
+    return 0
+
+
+def bench_sweep() -> int:
+    from .sweeps.bench import bench as measure
+
+    print("\n".join(measure()))
     return 0
 
 
