@@ -151,6 +151,12 @@ def conclude(attempt: Attempt, point: Point, outcome: Outcome) -> dict[str, Any]
         return None
 
 
+def left_by_budget(sweep: Sweep, waiting: list[Point]) -> tuple[list[Point], int]:
+    """The points that one call may start, and how many it leaves."""
+    most = int(sweep.spec.budget.get("runs", len(waiting)))
+    return waiting[:most], max(0, len(waiting) - most)
+
+
 def words(swept: dict[str, Any]) -> str:
     """A point in words."""
     return ", ".join(f"{name} = {value}" for name, value in swept.items())
