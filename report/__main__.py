@@ -13,6 +13,7 @@ from .profile import Profile
 from .project import Project, ReportError, here
 from .runs import State, states
 from .sweeps import command as sweep_command
+from .versions import command as versions_command
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "check":
             text = "also open every page in Chromium, with the network cut, and play a sound on each"
             command.add_argument("--browser", action="store_true", help=text)
+    versions_command.add_arguments(commands)
     text = "run a notebook over many values of its parameters"
     sweep_command.add_arguments(commands.add_parser("sweep", help=text, description=text))
     options = parser.parse_args(arguments)
@@ -48,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "sweep":
             return sweep_command.sweep(project, options)
+        if options.command in ("publish", "diff"):
+            return versions_command.run(project, options)
         if options.command == "bench-sweep":
             return bench_sweep()
         if options.command == "check":

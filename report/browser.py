@@ -88,8 +88,13 @@ def find_browser() -> str:
     raise ReportError("No Chromium or Chrome is installed; on Debian: apt-get install chromium.")
 
 
-def check_in_browser(html: Path) -> tuple[dict[str, int], list[str]]:
+def check_in_browser(html: Path, below: str = "") -> tuple[dict[str, int], list[str]]:
     """Open every page below a folder, twice.
+
+    Parameters
+    ----------
+    html : the folder that is served.
+    below : a folder in it whose pages are opened; empty for all of it.
 
     Returns
     -------
@@ -98,8 +103,8 @@ def check_in_browser(html: Path) -> tuple[dict[str, int], list[str]]:
     """
     counts = dict.fromkeys(("pages opened", "sounds played", "requests blocked"), 0)
     problems: list[str] = []
-    pages = [page.relative_to(html).as_posix() for page in pages_of(html)]
-    with _served(html) as address, _chromium() as browser:
+    pages = [page.relative_to(html).as_posix() for page in pages_of(html / below)]
+    with served(html) as address, chromium() as browser:
         for base in (html.resolve().as_uri() + "/", address):
             for page in pages:
                 visit = browser.visit(base + page, base)
@@ -197,7 +202,7 @@ class Browser:
 
 
 @contextmanager
-def _chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="report-browser-", ignore_cleanup_errors=True) as folder:
         command = [find_browser(), *FLAGS, f"--user-data-dir={folder}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -218,7 +223,7 @@ def _chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def _served(html: Path) -> Iterator[str]:
+def served(html: Path) -> Iterator[str]:
     """The folder over HTTP, on a free port of this machine; the address ends in a slash."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

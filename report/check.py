@@ -23,6 +23,8 @@ def check_book(html: Path) -> tuple[dict[str, float], list[str]]:
     counts : how many pages, links, pictures and sounds were looked at, and the size of all files.
     problems : one line each.
     """
+    for remembered in (_soup, _anchors):  # pages of an earlier call may have changed
+        remembered.cache_clear()
     counts: dict[str, float] = dict.fromkeys(("pages", "links", "pictures", "sounds"), 0)
     problems: list[str] = []
     for page in pages_of(html):

@@ -6,6 +6,7 @@ cell takes; everything else counts: the process, imports, the model, writing dow
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -26,8 +28,10 @@ CELLS = (
     "seed = 0",
     "import numpy as np\nimport matplotlib.pyplot as plt\nimport interp\nfrom interp import results",
     "model = interp.load('etude', device='cpu')",
+    "import time\n\nbegin = time.process_time()\n"
     "made = model.generate(['calm'], seconds=0.5, seed=seed)\n"
-    "results.number('tokens', float(made.tokens.double().mean()))",
+    "results.number('tokens', float(made.tokens.double().mean()))\n"
+    "print(time.process_time() - begin)",
 )
 
 
@@ -48,26 +52,33 @@ def bench(runs: int = 24, loop: int = 3) -> list[str]:
         project = _project(Path(folder).resolve())
         seeds = {"seed": list(range(runs))}
         sweep = Sweep.plan(project, Spec.checked("bench", "short", PHASE, {"grid": seeds}))
-        begin = time.monotonic()
+        begin = _clocks()
         outcome = drive(sweep, jobs=1)
-        whole = time.monotonic() - begin
+        whole = _clocks() - begin
         if outcome.failed:
             raise ReportError(f"The sweep to be measured failed: {next(iter(outcome.failed.values()))}")
         finished = Finished(sweep)
         finished.look()
-        notebooks = [finished.of(point)[0] / "notebook.ipynb" for point in sweep.points]
-        own = [_own_work(path) for path in notebooks]
-        middle = statistics.median(
-            finished.of(point)[1]["wall_s"] - work for point, work in zip(sweep.points, own, strict=True)
-        )
+        found = [finished.of(point) for point in sweep.points]
+        own = [_own_work(folder / "notebook.ipynb") for folder, _ in found]
+        each = [manifest["wall_s"] - work[0] for (_, manifest), work in zip(found, own, strict=True)]
         plain = [_papermill(project, seed) for seed in range(loop)]
-    beside = statistics.median(seconds - work for seconds, work in plain)
+    here, there = (whole - sum(own)) / runs, sum(plain) / loop
     return [
-        f"a short run in a sweep, beyond its notebook's work: {(whole - sum(own)) / runs:.2f} s  "
-        f"({runs} runs in {whole:.1f} s, {sum(own):.1f} s of them work; what is shared is counted in; "
-        f"the middle one alone {middle:.2f} s)",
-        f"the same in a loop of papermill: {beside:.2f} s  (median of {loop} runs)",
+        f"a short run in a sweep, beyond its notebook's own work: {here[0]:.2f} s, of processor time "
+        f"{here[1]:.2f} s  ({runs} runs one by one, what they share counted in; the middle one alone "
+        f"{statistics.median(each):.2f} s)",
+        f"the same with papermill in a loop: {there[0]:.2f} s, of processor time {there[1]:.2f} s  "
+        f"({loop} runs)",
     ]
+
+
+def _clocks() -> Any:
+    """Seconds by the clock, and of processor time of this process and of those that it has waited for."""
+    import numpy as np
+
+    mine, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return np.array([time.monotonic(), sum(who.ru_utime + who.ru_stime for who in (mine, others))])
 
 
 def _project(root: Path) -> Project:
@@ -84,27 +95,30 @@ def _project(root: Path) -> Project:
     return Project(root)
 
 
-def _own_work(notebook: Path) -> float:
-    """Seconds that the cell after those of imports and model took."""
+def _own_work(notebook: Path) -> Any:
+    """Seconds that the cell after those of imports and model took: by the clock, and of processor time."""
+    import numpy as np
+
     code = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     (cell,) = [cell for cell in code if cell.source == CELLS[-1]]
     times = cell.metadata["papermill"]
     begin, end = (datetime.fromisoformat(times[name]) for name in ("start_time", "end_time"))
-    return (end - begin).total_seconds()
+    (shown,) = [output for output in cell.outputs if output.get("name") == "stdout"]
+    return np.array([(end - begin).total_seconds(), float(shown["text"])])
 
 
-def _papermill(project: Project, seed: int) -> tuple[float, float]:
-    """Seconds of one run by papermill's own command, and of its work."""
+def _papermill(project: Project, seed: int) -> Any:
+    """Seconds beyond its work of one run by papermill's own command, likewise."""
     output = project.root / f"{seed}.ipynb"
     command = [sys.executable, "-m", "papermill", str(project.phases / f"{PHASE}.ipynb"), str(output)]
-    begin = time.monotonic()
+    begin = _clocks()
     done = subprocess.run(
         [*command, "-p", "seed", str(seed), "-k", "python3", "--no-progress-bar"],
         cwd=project.root,
         capture_output=True,
         text=True,
     )
-    seconds = time.monotonic() - begin
+    spent = _clocks() - begin
     if done.returncode:
         raise ReportError(f"papermill failed: {done.stderr.strip().splitlines()[-1]}")
-    return seconds, _own_work(output)
+    return spent - _own_work(output)

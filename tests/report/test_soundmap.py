@@ -11,7 +11,7 @@ from report_project import OUTPUTS, PHASE, make_project, read
 from sphinx.application import Sphinx
 
 from report.book import build_book
-from report.browser import _chromium, check_in_browser, find_browser
+from report.browser import chromium, check_in_browser, find_browser
 from report.check import check_book
 from report.collect import collect
 from report.project import ReportError
@@ -119,7 +119,7 @@ KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 @pytest.fixture
 def page(book):
     """The page with the map, in a browser that has played its first point."""
-    with _chromium() as browser:
+    with chromium() as browser:
         home = book.resolve().as_uri() + "/"
         assert browser.visit(f"{home}phases/{PHASE}.html", home).errors == []
 
