@@ -10,13 +10,32 @@ PY := .venv/bin/python
 LOCKS := requirements.lock requirements-nodeps.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lab etude evaluate validate bench bench-sae verify-real doctor lint lock clean
+.PHONY: help setup report sweep paper check serve publish diff test lab etude evaluate validate bench bench-sae \
+	verify-real doctor lint lock clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 report: setup  ## run what is not up to date and build the book; PROFILE=etude (default), smoke, small, ...
 	@$(PY) -m report build --profile "$(PROFILE)" $(ARGS)
+
+sweep: setup  ## run a notebook over many parameters; ARGS="phases/3-steering.ipynb --grid layer=1,3,5"
+	@$(PY) -m report sweep $(ARGS)
+
+paper: setup  ## write the paper from the same results; PHASE=1 technical report, 2 workshop paper, 3 full paper
+	@$(PY) -m report paper --profile "$(PROFILE)" $(if $(PHASE),--phase "$(PHASE)") $(ARGS)
+
+check: setup  ## check the built book: links, labels, accessibility, sizes, runs, references, in a real browser
+	@$(PY) -m report check --all --profile "$(PROFILE)" $(ARGS)
+
+serve: setup  ## show the built book on this machine's http://127.0.0.1:8000; PORT=8000
+	@$(PY) -m report serve $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+publish: setup  ## add the book to the folder of versions; VERSION=v0.1.0
+	@$(PY) -m report publish "$(VERSION)" --profile "$(PROFILE)" $(ARGS)
+
+diff: setup  ## what differs between versions; ARGS="v0.1.0 v0.2.0", with one version against the working tree
+	@$(PY) -m report diff --profile "$(PROFILE)" $(ARGS)
 
 test: setup  ## run the tests; SLOW=1 runs the slow ones too, ARGS="-k name" selects
 	@# One thread: the tests' models are tiny, and threads that wait for each other crawl on a busy machine.

@@ -43,6 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
             text = "also open every page in Chromium, with the network cut, and play a sound on each"
             command.add_argument("--browser", action="store_true", help=text)
     versions_command.add_arguments(commands)
+    text = "write the paper from the same results: LaTeX sources, a tarball, a PDF"
+    paper_command = commands.add_parser("paper", help=text, description=text)
+    text = "1 technical report, 2 workshop paper, 3 full paper (default: the largest that the profile has)"
+    paper_command.add_argument("--phase", type=int, choices=(1, 2, 3), help=text)
+    paper_command.add_argument(
+        "--profile", default="etude", help="a file of phases/profiles (default: etude)"
+    )
     text = "run a notebook over many values of its parameters"
     sweep_command.add_arguments(commands.add_parser("sweep", help=text, description=text))
     options = parser.parse_args(arguments)
@@ -57,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "check":
             return check(project, options.browser)
         profile = Profile.read(project, options.profile)
+        if options.command == "paper":
+            return paper(project, profile, options.phase)
         if options.command in ("build", "run"):
             return {"build": build, "run": run}[options.command](project, profile, options.jobs)
         return {"collect": collect, "status": status, "why-stale": why_stale, "bench": bench}[
@@ -161,6 +170,16 @@ def bench(project: Project, profile: Profile) -> int:
         seconds.append(time.monotonic() - begin)
     middle, least, most = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
     print(f"report with nothing to do: {middle:.1f} s  (from {least:.1f} to {most:.1f})")
+    return 0
+
+
+def paper(project: Project, profile: Profile, kind: int | None) -> int:
+    from .lock import build_lock
+    from .paper.build import build_paper
+    from .paper.source import largest
+
+    with build_lock(project):
+        print(project.relative(build_paper(project, profile, kind or largest(project, profile))))
     return 0
 
 

@@ -136,8 +136,10 @@ def queue_cluster(queue: str, gpu: bool) -> Any:
     threads = threads_of_a_run()
     options: dict[str, Any] = {"processes": 1, "python": sys.executable, "job_script_prologue": prologue}
     options["worker_extra_args"] = ["--nthreads", "1", *(["--resources", "GPU=1"] if gpu else [])]
+    options["scheduler_options"] = {"dashboard_address": f"{HOST}:0"}
     if queue == "local":
-        options |= {"cores": threads, "memory": "2GB", "host": HOST, "dashboard_address": f"{HOST}:0"}
+        options |= {"cores": threads, "memory": "2GB"}
+        options["scheduler_options"]["host"] = HOST
     try:
         return kind(**options)
     except (ValueError, TypeError, RuntimeError, FileNotFoundError) as error:

@@ -11,7 +11,7 @@ from report_project import OUTPUTS, PHASE, make_project, read
 from sphinx.application import Sphinx
 
 from report.book import build_book
-from report.browser import chromium, check_in_browser, find_browser
+from report.browser import check_in_browser, chromium, find_browser
 from report.check import check_book
 from report.collect import collect
 from report.project import ReportError
