@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         "bench-sweep": "what a short run of a sweep costs, beside papermill in a loop",
     }.items():
         command = commands.add_parser(name, help=text, description=text)
-        if name not in ("check", "bench-sweep"):
+        if name != "bench-sweep":
             command.add_argument(
                 "--profile", default="etude", help="a file of phases/profiles (default: etude)"
             )
@@ -42,7 +42,16 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "check":
             text = "also open every page in Chromium, with the network cut, and play a sound on each"
             command.add_argument("--browser", action="store_true", help=text)
+            text = "also labels, sizes, runs, references, accessibility, and what a reader does with a page"
+            command.add_argument("--all", action="store_true", help=text)
+            text = "with --all: outputs that a notebook does not declare are problems"
+            command.add_argument("--strict", action="store_true", help=text)
     versions_command.add_arguments(commands)
+    text = "show the built book to a browser on this machine"
+    serve_command = commands.add_parser("serve", help=text, description=text)
+    serve_command.add_argument(
+        "--port", type=int, default=8000, help="(default: 8000; 0 for any that is free)"
+    )
     text = "write the paper from the same results: LaTeX sources, a tarball, a PDF"
     paper_command = commands.add_parser("paper", help=text, description=text)
     text = "1 technical report, 2 workshop paper, 3 full paper (default: the largest that the profile has)"
@@ -61,9 +70,13 @@ def main(arguments: list[str] | None = None) -> int:
             return versions_command.run(project, options)
         if options.command == "bench-sweep":
             return bench_sweep()
-        if options.command == "check":
+        if options.command == "check" and not options.all:
             return check(project, options.browser)
+        if options.command == "serve":
+            return serve(project, options.port)
         profile = Profile.read(project, options.profile)
+        if options.command == "check":
+            return check_all(project, profile, options.strict)
         if options.command == "paper":
             return paper(project, profile, options.phase)
         if options.command in ("build", "run"):
@@ -190,24 +203,53 @@ def bench_sweep() -> int:
     return 0
 
 
+def serve(project: Project, port: int) -> int:
+    from .browser import served
+
+    _needs_book(project)
+    try:
+        with served(project.html, port) as address:
+            print(address, flush=True)
+            while True:
+                time.sleep(3600)
+    except OverflowError:
+        raise ReportError(f"--port {port}: a port is a number from 0 to 65535.") from None
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise ReportError(f"Port {port} is in use; take another one, such as --port {port + 1}.") from None
+
+
+def _needs_book(project: Project) -> None:
+    if not (project.html / "index.html").is_file():
+        raise ReportError("There is no book here; make it with `make report`.")
+
+
+def check_all(project: Project, profile: Profile, strict: bool) -> int:
+    from .checks.every import check_everything
+
+    _needs_book(project)
+    return _concluded(*check_everything(project, profile, strict), good="nothing is wrong")
+
+
 def check(project: Project, browser: bool = False) -> int:
     from .check import check_book
 
-    if not (project.html / "index.html").is_file():
-        raise ReportError("There is no book to check; make it with `make report`.")
+    _needs_book(project)
     counts, problems = check_book(project.html)
     if browser:
         from .browser import check_in_browser
 
         opened, more = check_in_browser(project.html)
         counts, problems = counts | opened, problems + more
+    return _concluded(counts, problems, good="all lead somewhere, none leaves the book")
+
+
+def _concluded(counts: dict[str, float], problems: list[str], good: str) -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     looked = ", ".join(f"{number} {what}" for what, number in counts.items())
-    print(
-        f"{looked}: "
-        + (f"{len(problems)} problems" if problems else "all lead somewhere, none leaves the book")
-    )
+    print(f"{looked}: {f'{len(problems)} problems' if problems else good}")
     return 1 if problems else 0
 
 

@@ -223,15 +223,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served(html: Path) -> Iterator[str]:
-    """The folder over HTTP, on a free port of this machine; the address ends in a slash."""
+def served(html: Path, port: int = 0) -> Iterator[str]:
+    """The folder over HTTP, on a port of this machine, by default a free one; the address ends in a slash."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
     with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=html)
+        ("127.0.0.1", port), functools.partial(Quiet, directory=html)
     ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"

@@ -98,8 +98,18 @@ def copy_pages_from_elsewhere(project: Project, staged: Path) -> None:
 def write_config(project: Project, staged: Path, edition: Edition) -> None:
     """Jupyter Book's configuration, with the edition at the foot of every page."""
     config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-    config["html"]["extra_footer"] = edition.footer()
+    config["html"]["extra_footer"] = edition.footer() + edition.citation(config["title"], authors(project))
     (staged / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+
+
+def authors(project: Project) -> list[str]:
+    """Whom CITATION.cff names."""
+    path = project.root / "CITATION.cff"
+    if not path.is_file():
+        return []
+    people = yaml.safe_load(path.read_text(encoding="utf-8")).get("authors", [])
+    given = [f"{one.get('given-names', '')} {one.get('family-names', '')}".strip() for one in people]
+    return [one.get("name") or name for one, name in zip(people, given, strict=True)]
 
 
 def copy_files(now: State, staged: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,21 @@ class Edition:
             f"<p>Edition of commit <code>{self.commit[:10]}</code> ({self.date})"
             f"{' with uncommitted changes' if self.dirty else ''}, profile <code>{self.profile}</code>.</p>"
         )
+
+    def citation(self, title: str, authors: list[str]) -> str:
+        """The entry that cites this edition, folded away at the foot of every page; HTML."""
+        year = self.date[:4] or str(datetime.now(UTC).year)
+        which = f"commit {self.commit[:10]}, " if self.commit else ""
+        names = " and ".join(f"{{{name}}}" for name in authors)
+        lines = [f"  author = {{{names}}},"] if names else []
+        lines += [
+            f"  title = {{{title}}},",
+            f"  year = {{{year}}},",
+            f"  note = {{Edition of {which}profile {self.profile}}}",
+        ]
+        entry = "\n".join([f"@misc{{report{year},", *lines, "}"])
+        shown = f'<pre tabindex="0">{html.escape(entry)}</pre>'  # can be scrolled without a mouse
+        return f'<details class="cite"><summary>Cite this edition</summary>{shown}</details>'
 
     def provenance(self, now: State) -> str:
         """Where a phase's page comes from, and the command that makes it again; MyST."""

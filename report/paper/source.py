@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ..answer import answer
+from ..collect import authors
 from ..hypotheses import FILE, Register, read
 from ..profile import Profile
 from ..project import Project, ReportError, read_json
@@ -83,7 +84,7 @@ class Paper:
             project,
             name,
             front["title"],
-            _authors(project),
+            authors(project),
             front["abstract"],
             text,
             done,
@@ -199,15 +200,3 @@ def _include(folder: Path, text: str) -> str:
         return part.read_text(encoding="utf-8").strip()
 
     return _INCLUDE.sub(content, text)
-
-
-def _authors(project: Project) -> list[str]:
-    """Who CITATION.cff names."""
-    path = project.root / "CITATION.cff"
-    if not path.is_file():
-        return []
-    people = yaml.safe_load(path.read_text(encoding="utf-8")).get("authors", [])
-    return [
-        one.get("name") or f"{one.get('given-names', '')} {one.get('family-names', '')}".strip()
-        for one in people
-    ]

@@ -124,7 +124,7 @@ def write_front(site: Path) -> None:
     write_atomic(
         site / "index.html",
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        "<title>Versions of this report</title>\n"
+        '<title>Versions of this report</title><link rel="icon" href="data:,">\n'
         f'<meta http-equiv="refresh" content="3; url={names[0]}/index.html"></head>\n'
         f"<body><h1>Versions of this report</h1>\n<p>The newest opens by itself.</p>\n"
         f"<ul>{''.join(lines)}</ul></body></html>\n",

@@ -115,7 +115,7 @@ def test_both_dialects_hold_the_same_paper(project):
     main, page = (folder / "main.tex").read_text(), (folder / "print.html").read_text()
     for words in (r"\title{Noise \& <order>}", r"A \& B \and Emmy N", r"\emph{level}"):
         assert words in main
-    assert r")~\cite{known2020}, see Figure~\ref{fig-0-noise-wave} and $x_1$" in main
+    assert r")~\cite{known2020}," in main and r"see Figure~\ref{fig-0-noise-wave} and $x_1$" in main
     assert r"\includegraphics" in main and "figures/0-noise-wave.png" in main
     assert r"\textbf{not} music; see a figure of the report." in main
     assert r"3 \& 4 \\" in main and r"n\_1 \\" in main
