@@ -13,7 +13,9 @@ from .key import LOCKS
 from .project import Project, ReportError, digest, file_digest, write_atomic
 
 PACKAGE = Path(__file__).resolve().parent
-EXTENSIONS = (PACKAGE / "sound.py", PACKAGE / "soundmap.py")  # the only code of ours that Sphinx runs
+EXTENSIONS = tuple(
+    PACKAGE / name for name in ("sound.py", "soundmap.py", "accessible.py")
+)  # the only code of ours that Sphinx runs
 
 
 def build_book(project: Project, staged: Path) -> bool:

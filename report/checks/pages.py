@@ -30,8 +30,9 @@ def check_labels(html: Path) -> Iterator[str]:
         yield from (f"{where}: the label {label} stands {n} times" for label, n in counts.items() if n > 1)
         for figure in soup.select("main figure, main table"):
             shown = figure.find(["figcaption", "caption"])
-            if shown and not figure.get("id"):
-                yield f"{where}: {figure.name} “{_short(shown.get_text())}” has a caption and no label"
+            # What has no number is not referred to.
+            if shown and shown.select_one(".caption-number") and not figure.get("id"):
+                yield f"{where}: {figure.name} “{_short(shown.get_text())}” has a number and no label"
 
 
 def check_sizes(html: Path, budgets: dict[str, float] = BUDGETS) -> Iterator[str]:
@@ -53,7 +54,7 @@ def check_sizes(html: Path, budgets: dict[str, float] = BUDGETS) -> Iterator[str
 def check_escaping(html: Path, states: list[State]) -> Iterator[str]:
     """Text that runs left, prompts among it, which stands in a page as markup."""
     texts = {text for now in states for text in texts_of(read_json(now.folder / "results.json"))}
-    risky = {text for text in texts if re.search(r"<\s*[a-zA-Z/!]", text)}
+    risky = {text for text in texts if re.search(r"<[a-zA-Z/!]", text)}
     for page in pages_of(html):
         content = page.read_text(encoding="utf-8")
         for text in sorted(risky):
