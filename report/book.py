@@ -13,9 +13,8 @@ from .key import LOCKS
 from .project import Project, ReportError, digest, file_digest, write_atomic
 
 PACKAGE = Path(__file__).resolve().parent
-EXTENSIONS = tuple(
-    PACKAGE / name for name in ("sound.py", "soundmap.py", "accessible.py")
-)  # the only code of ours that Sphinx runs
+# The only code of ours that Sphinx runs.
+EXTENSIONS = tuple(PACKAGE / name for name in ("sound.py", "soundmap.py", "accessible.py"))
 
 
 def build_book(project: Project, staged: Path) -> bool:
