@@ -140,6 +140,7 @@ def queue_cluster(queue: str, gpu: bool) -> Any:
     if queue == "local":
         options |= {"cores": threads, "memory": "2GB"}
         options["scheduler_options"]["host"] = HOST
+        options["job_script_prologue"] = []  # this backend takes its script for one command
     try:
         return kind(**options)
     except (ValueError, TypeError, RuntimeError, FileNotFoundError) as error:
