@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -17,8 +18,14 @@ from sweep_project import CODE, PARAMETERS, PHASE, began, make_sweep_project, nu
 
 import report.attempt
 from report.__main__ import main
+from report.book import build_book
+from report.check import check_book
+from report.collect import collect
+from report.profile import Profile
 from report.project import read_json
+from report.run import run_profile
 from report.sweeps.claim import Claim
+from report.sweeps.command import finish
 from report.sweeps.drive import drive
 from report.sweeps.points import Finished
 from report.sweeps.table import collect_rows, write_table
@@ -152,8 +159,6 @@ def test_the_book_has_a_page_for_it(project, monkeypatch, capsys):
     assert (staged / "_static" / "sweeps" / "bends" / "0.png").read_bytes()[:4] == b"\x89PNG"
     assert ':alt: "bend over layer, from 0.5 to 1 in 4 runs"' in page
     (project.root / "shape.py").write_text("LOADED = []\n\n\ndef bend(layer, strength):\n    return 1.0\n")
-    import shutil
-
     shutil.rmtree(staged)
     stage_sweeps(project, staged)
     assert "4 of these runs were made before code" in (staged / "sweeps" / "bends.md").read_text()
@@ -270,3 +275,31 @@ def test_a_template_that_is_killed_costs_what_ran_and_nothing_else(tmp_path):
     assert len(began(project)) <= 8 + 2 * 2, "at most what ran at the two moments ran again"
     assert not list(project.runs.rglob(".attempt-*"))
     assert not list((project.runs / PHASE / ".claims").iterdir())
+
+
+@pytest.mark.slow
+def test_sphinx_takes_the_page_of_a_sweep(tmp_path):
+    """A real book with a phase and a sweep of it: no warning, and every link leads somewhere."""
+    project = make_sweep_project(tmp_path)
+    root = Path(__file__).resolve().parents[2]
+    (tmp_path / "book").mkdir()
+    shutil.copytree(root / "book" / "_static", tmp_path / "book" / "_static")
+    (tmp_path / "book" / "references.bib").write_text("")
+    (tmp_path / "book" / "index.md").write_text("# Book\n\nSee {doc}`sweeps/bends`.\n")
+    shutil.copy(root / "_config.yml", tmp_path)
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n- file: phases/{PHASE}\n")
+    profile = Profile.read(project, "etude")
+    states = run_profile(project, profile)
+    sweep = planned(project, grid={"layer": [0, 1, 2], "strength": [0.5, 1.5], "name": ["a", "<b>|`x`"]})
+    finish(sweep, drive(sweep, jobs=2))
+    assert build_book(project, collect(project, profile, states))
+    page = (project.html / "sweeps" / "bends.html").read_text()
+    assert (
+        "Sweep bends" in page
+        and "&lt;b&gt;|`x`" in page
+        and page.count('class="reference download') == 12 + 1
+    )
+    assert "bend over layer, from 0 to 3 in 12 runs" in page
+    assert "sweeps/bends.html" in (project.html / "index.html").read_text(), "in the table of contents"
+    counts, problems = check_book(project.html)
+    assert problems == []
