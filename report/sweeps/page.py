@@ -92,7 +92,7 @@ def page_of(record: dict[str, Any], there: set[str], changed: str, below: Path) 
                 f"```{{figure}} /_static/sweeps/{name}/{index}.png",
                 f":alt: {json.dumps(record['plots'][number], ensure_ascii=False)}",
                 "",
-                f"{plain(number)}. Lines at the points are 95 % intervals, where runs recorded them.",
+                f"{plain(number)}{_interval(record, number)}.",
                 "```",
                 "",
             ]
@@ -103,6 +103,12 @@ def page_of(record: dict[str, Any], there: set[str], changed: str, below: Path) 
     asked = json.dumps(record["spec"], indent=2, ensure_ascii=False)
     lines += ["````{dropdown} What was asked", "```json", asked, "```", "````", ""]
     return "\n".join(lines)
+
+
+def _interval(record: dict[str, Any], number: str) -> str:
+    if any(f"{number}.low" in row for row in record["rows"]):
+        return "; vertical lines are 95 % intervals"
+    return ""
 
 
 def _table(record: dict[str, Any], rows: list[dict[str, Any]], there: set[str]) -> list[str]:

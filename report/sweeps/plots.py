@@ -8,6 +8,7 @@ from typing import Any
 
 MOST_PLOTS = 12
 MOST_LINES = 8
+MOST_TICKS = 8  # at the values themselves; beyond that where they fall
 
 
 def numbers_of(record: dict[str, Any]) -> list[str]:
@@ -51,6 +52,8 @@ def draw(record: dict[str, Any], folder: Path) -> dict[str, str]:
                 ax.vlines(at, *ends, lw=0.8, color=ax.lines[-1].get_color(), alpha=0.6)
         if not _are_numbers(rows, across):
             ax.set_xticks(list(place.values()), list(place), rotation=20, ha="right")
+        elif len(place) <= MOST_TICKS:
+            ax.set_xticks(sorted(place.values()))
         unit = record["units"][name]
         ax.set(xlabel=across, ylabel=f"{name} ({unit})" if unit else name)
         if others and not scattered:
