@@ -12,7 +12,7 @@ from ..hypotheses import FILE, read
 from ..profile import Profile
 from ..progress import say
 from ..project import Project, ReportError
-from ..runs import State, states
+from ..runs import states
 from .axe import find_axe
 from .live import check_live
 from .pages import check_escaping, check_labels, check_sizes
@@ -20,13 +20,14 @@ from .runs import check_references, check_states, undeclared
 
 
 def check_everything(
-    project: Project, profile: Profile, strict: bool = False
+    project: Project, profile: Profile, strict: bool = False, browser: bool = True
 ) -> tuple[dict[str, float], list[str]]:
     """Look at the book and at what it is made of.
 
     Parameters
     ----------
     strict : whether outputs that a notebook does not declare are problems; else they are counted.
+    browser : whether pages are opened, where there is a Chromium.
 
     Returns
     -------
@@ -44,11 +45,11 @@ def check_everything(
             problems.append(line)
         else:
             say(line)
-    more, live = _in_browser(project, html, found)
+    more, live = _in_browser(project, html) if browser else ({}, [])
     return counts | more, problems + live
 
 
-def _in_browser(project: Project, html: Path, found: list[State]) -> tuple[dict[str, float], list[str]]:
+def _in_browser(project: Project, html: Path) -> tuple[dict[str, float], list[str]]:
     try:
         find_browser()
     except ReportError as error:

@@ -84,6 +84,10 @@ def write_parquet(path: Path, flat: list[dict[str, Any]]) -> bool:
         path.unlink(missing_ok=True)
         say("The table is written as CSV alone; for Parquet too, install pyarrow.")
         return False
+    for name in flat[0] if flat else ():  # a column has one type; "all" beside 3 is text
+        values = [row[name] for row in flat if row[name] is not None]
+        if len({isinstance(value, str) for value in values}) > 1:
+            flat = [row | {name: None if row[name] is None else str(row[name])} for row in flat]
     partial = path.with_name(f".{path.name}")
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat), partial)
     partial.replace(path)

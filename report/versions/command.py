@@ -19,9 +19,7 @@ def add_arguments(commands: Any) -> None:
     text = "add the book to the folder of versions, after every check"
     publish = commands.add_parser("publish", help=text, description=text)
     publish.add_argument("version", help="such as v0.1.0")
-    publish.add_argument(
-        "--no-browser", action="store_true", help="do not open the published copy in Chromium"
-    )
+    publish.add_argument("--no-browser", action="store_true", help="open no page in Chromium")
     text = "what differs between two published versions, or a version and the working tree"
     diff = commands.add_parser("diff", help=text, description=text)
     diff.add_argument("old", help="a published version")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..book import build_book
 from ..check import check_book
+from ..checks.every import check_everything
 from ..collect import collect
 from ..profile import Profile
 from ..progress import say
@@ -27,7 +28,7 @@ def publish(project: Project, profile: Profile, version: str, site: Path, browse
     Parameters
     ----------
     site : the folder of versions; made where it is not there.
-    browser : whether the published copy is also opened in Chromium.
+    browser : whether the book, and then the published copy, are also opened in Chromium.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def publish(project: Project, profile: Profile, version: str, site: Path, browse
     if not_done:
         raise ReportError(f"{', '.join(not_done)}; run `make report PROFILE={profile.name}` first.")
     build_book(project, collect(project, profile, found))
-    _must_be_clean("The book", check_book(project.html)[1])
+    _must_be_clean("The book", check_everything(project, profile, browser=browser)[1])
     site.mkdir(parents=True, exist_ok=True)
     for left in site.glob(".partial-*"):
         shutil.rmtree(left)

@@ -28,7 +28,7 @@ from report.sweeps.claim import Claim
 from report.sweeps.command import finish
 from report.sweeps.drive import drive
 from report.sweeps.points import Finished
-from report.sweeps.table import collect_rows, write_table
+from report.sweeps.table import collect_rows, write_parquet, write_table
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 
@@ -102,6 +102,13 @@ def test_the_table_has_a_row_for_each_point_and_says_what_is_missing(project, ca
     else:
         there = parquet.read_table(folder / "table.parquet").to_pylist()
         assert [row["bend"] for row in there] == [0.5, 1.0, None]
+
+
+def test_a_column_of_the_parquet_file_has_one_type(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: pip install pyarrow")
+    write_parquet(tmp_path / "t.parquet", [{"a": "all", "b": 1}, {"a": 3, "b": 2.5}, {"a": None, "b": None}])
+    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert rows == [{"a": "all", "b": 1.0}, {"a": "3", "b": 2.5}, {"a": None, "b": None}]
 
 
 def test_a_claim_is_held_by_one_and_given_back(tmp_path):

@@ -15,6 +15,7 @@ from PIL import Image
 from report_project import CELLS, PHASE, make_project, read, set_parameters, write_notebook
 from test_report_book import commit, with_browser
 
+import report.checks.every as every
 import report.versions.publish as publishing
 from report.__main__ import main
 from report.browser import check_in_browser, chromium, served
@@ -163,7 +164,8 @@ def stand_in(tmp_path, monkeypatch):
     (folder / "results.json").write_text(json.dumps({"numbers": {"x": number(1.0)}}))
     run = {"key": "k1", "parts": {"parameters": {}}, "packages": {}, "threads": 1, "devices": []}
     (folder / "manifest.json").write_text(json.dumps(run))
-    monkeypatch.setattr(publishing, "states", lambda *_: [State(PHASE, "done", folder, run)])
+    for module in (publishing, every):
+        monkeypatch.setattr(module, "states", lambda *_: [State(PHASE, "done", folder, run)])
     monkeypatch.setattr(publishing, "collect", lambda *_: None)
     pages = {
         "index.html": "<html><body><a href='sub/a.html'>a</a></body></html>",
