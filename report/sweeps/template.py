@@ -331,8 +331,9 @@ def _kernel(orders: int) -> None:
         _threads(int(order["env"].get("OMP_NUM_THREADS", 1)))
         if sys.path[0] in ("", order["cwd"]):  # a kernel adds it itself, as ''
             del sys.path[0]
-        for name in [name for name in sys.modules if name == "report" or name.startswith("report.")]:
-            del sys.modules[name]  # a run's key counts the modules of its kernel
+        ours = [name for name in sys.modules if name == "report" or name.startswith("report.")]
+        for name in (*ours, "__mp_main__"):  # multiprocessing's second name for this very module
+            sys.modules.pop(name, None)  # a run's key counts the modules of its kernel
         launcher = importlib.util.find_spec("ipykernel_launcher").origin
         sys.argv = [launcher, *order["argv"][order["argv"].index("-f") :]]
         from ipykernel.kernelapp import IPKernelApp

@@ -16,6 +16,8 @@ from ..notebook import Notebook
 from ..progress import say
 from ..project import Project
 
+TRIES = 3  # to get a child of a template, each time of another one
+
 
 class Child:
     """A run's process, child of a template; what :class:`report.attempt.Attempt` needs of a ``Popen``."""
@@ -53,19 +55,16 @@ class Warm:
 
     def start(self, job: Path, log: Path, environment: dict[str, str], cwd: Path) -> Any:
         """Start a run; a drop-in for :func:`report.attempt.new_process`."""
-        for _ in range(2):  # once more when a source has changed, or the template was killed
-            if self._cold:
-                break
-            if self._template is None:
+        for _ in range(TRIES):
+            if self._template is None and not self._cold:
                 self._template = Template(self.project, self.notebook, self.shared)
                 self._cold = self._template.cold
-            else:
-                child = self._template.fork(job, log, environment)
-                if child is not None:
-                    return child
-                self.close()
-        if self._template and not self._cold and (child := self._template.fork(job, log, environment)):
-            return child
+            if self._cold:
+                break
+            child = self._template.fork(job, log, environment)
+            if child is not None:
+                return child
+            self.close()  # a source has changed, or it was killed
         if self._cold and not self._said:
             say(f"Every run gets a process of its own and loads everything itself: {self._cold}.")
             self._said = True
@@ -94,6 +93,8 @@ class Template:
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as a kernel sets it
             "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # else asking torch for a GPU would spoil the forks
         }
+        # Arrow's allocator would start a thread; what a run allocates does not hang on it.
+        environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
         environment |= dict.fromkeys(THREADS, "1")
         self.children: dict[int, Child] = {}
         self._cwd = project.root
@@ -115,9 +116,7 @@ class Template:
         self.cold = ""
         if ready.get("changed"):
             self.cold = f"{ready['changed'][0]} changed while it was read"
-        elif not ready:
-            self.cold = "the process that loads what they share ended"
-        elif ready["threads"] > 1:
+        elif ready.get("threads", 1) > 1:
             self.cold = f"the imports of {notebook.path.name} start threads, and such a process is not copied"
         for line in ready.get("missing", []):
             say(f"{notebook.phase}: each run does it anew: {line}")

@@ -30,7 +30,8 @@ def make_sweep_project(root: Path, *extra: str, **declared) -> Project:
     (root / "phases" / "profiles").mkdir(parents=True)
     (root / "phases" / "sweeps").mkdir()
     (root / "shape.py").write_text(
-        "LOADED = []\n\n\ndef bend(layer, strength):\n    return layer * strength\n"
+        "LOADED = []\nwith open('imports.log', 'a') as log:\n    log.write('x')\n\n\n"
+        "def bend(layer, strength):\n    return layer * strength\n"
     )
     an_hour_ago = time.time() - 3600
     os.utime(root / "shape.py", (an_hour_ago, an_hour_ago))
@@ -64,3 +65,9 @@ def began(project: Project) -> list[str]:
     """A line for every run that ever began."""
     log = project.root / "ran.log"
     return log.read_text().splitlines() if log.is_file() else []
+
+
+def imports(project: Project) -> int:
+    """How many processes have imported the project's module."""
+    log = project.root / "imports.log"
+    return len(log.read_text()) if log.is_file() else 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sweep_project import began, make_sweep_project, numbers, planned, written
+from sweep_project import began, imports, make_sweep_project, numbers, planned, written
 
 from report.__main__ import main
 from report.project import ReportError
@@ -40,6 +40,7 @@ def test_workers_here_run_each_point_once_and_load_once(tmp_path):
     outcome = drive_far(sweep, Where(jobs=2))
     assert (outcome.ran, outcome.failed, outcome.left) == (6, {}, 0)
     finished_once(project, sweep, 6)
+    assert imports(project) <= 2, "once for each worker"
     assert drive_far(sweep, Where(jobs=2)).ran == 0
     more = planned(project, grid={"layer": list(range(9))}, budget={"runs": 2})
     outcome = drive_far(more, Where(jobs=1))

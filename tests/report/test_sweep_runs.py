@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from report_project import write_phase
-from sweep_project import CODE, PARAMETERS, PHASE, began, make_sweep_project, numbers, planned
+from sweep_project import CODE, PARAMETERS, PHASE, began, imports, make_sweep_project, numbers, planned
 
 import report.attempt
 from report.__main__ import main
@@ -174,7 +174,7 @@ def test_the_book_has_a_page_for_it(project, monkeypatch, capsys):
 # --- with real kernels ---
 
 LOOK = (
-    "import json, os, random, sys\n\nimport matplotlib\nimport matplotlib.pyplot as plt\n"
+    "import json, multiprocessing, os, random, sys\n\nimport matplotlib\nimport matplotlib.pyplot as plt\n"
     "state = {\n    'path': sys.path, 'argv': sys.argv[1:2], 'cwd': os.getcwd(), 'main': __name__,\n"
     "    'environment': {k: v for k, v in os.environ.items()\n"
     "                    if not k.startswith(('INTERP_', 'JPY_', 'JUPYTER_RUN'))},\n"
@@ -200,6 +200,7 @@ def test_a_copied_process_gives_what_a_fresh_one_gives(tmp_path):
         sweep = planned(project, zip={"layer": [1, 2, 3], "name": ["one", "two", "three"]})
         outcome = drive(sweep, jobs=2, warm=kind == "warm")
         assert (outcome.ran, outcome.failed) == (3, {})
+        assert imports(project) == (1 if kind == "warm" else 3)
         finished = Finished(sweep)
         finished.look()
         runs = [finished.of(point) for point in sweep.points]
