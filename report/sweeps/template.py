@@ -247,6 +247,7 @@ def _threads(number: int) -> None:
 def _kernel_comes_from(kernel: int, give: int) -> None:
     """Let jupyter_client take a waiting process where it would start one."""
     from jupyter_client.asynchronous.client import AsyncKernelClient
+    from jupyter_client.manager import KernelManager
     from jupyter_client.provisioning import local_provisioner
 
     def take(command: list[str], **options: Any) -> Kernel:
@@ -282,6 +283,13 @@ def _kernel_comes_from(kernel: int, give: int) -> None:
             channel.get_msg = listen
 
     AsyncKernelClient.wait_for_ready = wait_for_ready
+    leisurely = KernelManager._async_wait
+
+    async def wait(self: KernelManager, pollinterval: float = 0.1) -> None:
+        """Whether the kernel has ended is looked at every hundredth of a second instead of every tenth."""
+        await leisurely(self, pollinterval=0.01)
+
+    KernelManager._async_wait = wait
 
 
 class Kernel:
