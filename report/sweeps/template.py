@@ -4,7 +4,7 @@ report.sweeps.template``.
 Imports of 6–7 s and a model's weights are paid here once.  A child is a copy of this process, so each run
 begins as a fresh one does: nothing that a run does to a module, a model or the generators of random numbers
 reaches the next.  A kernel that is kept and emptied between runs, the other way to share imports, cannot
-promise that (:mod:`report.sweeps` has both in figures).
+promise that; :mod:`report.sweeps` has both in figures.
 
 Two things make a fork safe: this process never starts a thread and never speaks to a GPU.  The first is
 looked at before every fork; where it does not hold, runs get a process of their own and it is said why.
