@@ -15,8 +15,8 @@ A run of a sweep is a run like any other: made by :class:`report.attempt.Attempt
 ``build/runs``, done when its manifest says so.  So a sweep resumes by looking at what is there, and a phase
 whose parameters equal a point's shares its run.
 
-Why runs are copies of a template.  Processor time of a run beyond its notebook's own work, for the notebook of
-``python -m report bench-sweep`` (audiocraft, étude, half a second of music), on two busy cores:
+Why runs are copies of a template.  Processor time of a run beyond its notebook's own work, for the notebook
+of ``python -m report bench-sweep`` (audiocraft, étude, half a second of music), on two busy cores:
 
 ========================================================  ======
 a process of its own (papermill in a loop)                10 s
