@@ -50,7 +50,7 @@ verify-real: setup  ## first contact with true weights: PROFILE=small, medium or
 doctor: setup  ## check this machine: device, memory, versions, a real forward pass with hooks
 	@$(PY) -m interp doctor $(ARGS)
 
-bench: setup  ## measure what generation, steering, capture and a short run of a sweep and a report with nothing to do cost here
+bench: setup  ## measure what generation, steering, capture, a run of a sweep and a report with nothing to do cost here
 	@$(PY) -m interp.bench $(ARGS)
 	@$(PY) -m report bench-sweep
 	@$(PY) -m report bench --profile "$(PROFILE)"
