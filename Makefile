@@ -10,8 +10,8 @@ PY := .venv/bin/python
 LOCKS := requirements.lock requirements-nodeps.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report sweep paper check serve publish diff test lab etude evaluate validate bench bench-sae \
-	verify-real doctor lint lock clean
+.PHONY: help setup report sweep paper check serve publish diff test lab
+.PHONY: etude evaluate validate bench bench-sae verify-real doctor lint lock clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
