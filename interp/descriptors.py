@@ -18,6 +18,8 @@ that the sound does not have (the tempo of a held note; all but level and onsets
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .errors import InterpError
@@ -116,6 +118,33 @@ def _describe_batch(clips: list[np.ndarray], sample_rate: int) -> list[dict[str,
     return rows
 
 
+class Key(NamedTuple):
+    """What key profiles say of twelve pitch classes.
+
+    Attributes
+    ----------
+    tonic : int
+        Pitch class of the best key, 0 for C.
+    mode : float
+        Correlation with the best major profile minus that with the best minor one.
+    clarity : float
+        Correlation with the best profile of all; NaN, as is `mode`, where all classes are equally strong.
+    """
+
+    tonic: int
+    mode: float
+    clarity: float
+
+    @classmethod
+    def of(cls, classes: np.ndarray) -> Key:
+        """From the strength of each pitch class [12]."""
+        fit = np.array(
+            [[_correlation(classes, np.roll(p, tonic)) for tonic in range(12)] for p in (MAJOR, MINOR)]
+        )
+        best = fit.max(1)
+        return cls(int(fit.argmax() % 12), float(best[0] - best[1]), float(best.max()))
+
+
 def _rhythm(y: np.ndarray) -> tuple[float, float]:
     """Onsets per second, and beats per minute."""
     import librosa
@@ -155,8 +184,7 @@ def _pitch_and_mode(tones: np.ndarray) -> tuple[float, float]:
     highest = pitches[len(notes) - 1 - (notes[::-1, heard] > 0).argmax(0)]
     classes = np.zeros(12)
     np.add.at(classes, np.rint(pitches).astype(int) % 12, notes.sum(1))
-    fit = [max(_correlation(classes, np.roll(p, tonic)) for tonic in range(12)) for p in (MAJOR, MINOR)]
-    return float(np.median(highest)), fit[0] - fit[1]
+    return float(np.median(highest)), Key.of(classes).mode
 
 
 def _strongest_notes(spectrum: np.ndarray, n: int = 3) -> np.ndarray:

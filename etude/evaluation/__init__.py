@@ -1,7 +1,7 @@
 """What `python -m etude evaluate` measures, and how.
 
 ====================  =================================================================================
-`transcription`       notes heard in a waveform by a model that others trained, and how well notes agree
+`transcription`       how well the notes that are heard in two waveforms agree
 `features`            what is measured of one clip: cues, tones by pitch class, timbre
 `judges`              classifiers of mode, cadence, instrument and quadrant, trained on the composer's music
 `corpora`             held-out and judges' corpora, through the codec, measured once

@@ -11,10 +11,11 @@ import torch
 from etude.corpus import draw
 from etude.evaluation.features import in_parallel
 from etude.evaluation.tables import Table, percent, share, show
-from etude.evaluation.transcription import note_f1, transcribe
+from etude.evaluation.transcription import note_f1
 from etude.render import SAMPLE_RATE, render, synthesise, to_level
 from etude.tunes import PROGRAMS, TUNES
 from interp.stats import Interval, bootstrap
+from interp.transcription import transcribe
 
 SECONDS = 8.0
 TEMPO_TOLERANCE = 0.04

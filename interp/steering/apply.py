@@ -37,7 +37,7 @@ from ..errors import InterpError, check_list, unknown
 from ..hooks import Pass, hook
 from .erase import Eraser
 from .saved import Located
-from .vectors import Vector, check_features, readout
+from .vectors import EachClip, Vector, check_features, readout
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -59,7 +59,7 @@ def _add(h: torch.Tensor, v: torch.Tensor, u: torch.Tensor, s: torch.Tensor) -> 
 
 
 def _ablate(h: torch.Tensor, v: torch.Tensor, u: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    return h - s * (h @ u)[..., None] * u
+    return h - s * (h * u).sum(-1, keepdim=True) * u
 
 
 OPERATORS = {"norm_preserving": _norm_preserving, "relative": _relative, "add": _add, "ablate": _ablate}
@@ -148,7 +148,7 @@ class Monitor:
 @contextmanager
 def steer(
     model: Model,
-    vector: Vector | Clamp | Eraser | np.ndarray | Sequence[Vector | Clamp | Eraser],
+    vector: Vector | EachClip | Clamp | Eraser | np.ndarray | Sequence[Vector | EachClip | Clamp | Eraser],
     layer: int | None = None,
     strength: float | Sequence[float] | np.ndarray | torch.Tensor = 1.0,
     rows: str = "cond",
@@ -162,8 +162,9 @@ def steer(
 
     Parameters
     ----------
-    vector : Vector, Clamp, Eraser, array [width], or a list of these
-        Several go one after the other, each at its own site; for a strength of its own each, nest blocks.
+    vector : Vector, EachClip, Clamp, Eraser, array [width], or a list of these
+        Several go one after the other, each at its own site; for a strength of its own each, nest blocks. For
+        another vector in every clip, take :class:`~interp.steering.EachClip`.
     layer : int, optional
         Short for ``site="resid.LAYER"``. Needed only for what does not know its site.
     strength : float, or [clip]
@@ -186,8 +187,8 @@ def steer(
     ------
     InterpError
         At once for an unknown layer, site, rows or operator, another model, site or width than the
-        vector's, NaN, a zero vector; when the model runs, for strengths that are not as many as its clips
-        and a schedule beyond them. Hooks are removed in any case.
+        vector's, NaN, a zero vector; when the model runs, for strengths or vectors that are not as many as
+        its clips and a schedule beyond them. Hooks are removed in any case.
     """
     if rows not in ROWS:
         raise unknown("rows", rows, ROWS)
@@ -209,19 +210,35 @@ def steer(
         yield
 
 
-Move = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # h [clip, step, width], s [clip, step, 1]
+# h [clip, step, width], s [clip, step, 1], and which clips of the run they are
+Move = Callable[[torch.Tensor, torch.Tensor, Pass], torch.Tensor]
 
 
 def _move(item: Located, operator: str | None, device: torch.device) -> Move:
-    if not isinstance(item, Vector):
+    if not isinstance(item, (Vector, EachClip)):
         if operator is not None:
             raise InterpError(f"operator={operator!r} is for vectors; a {type(item).__name__} has its own.")
-        return item
+        return lambda h, s, layout: item(h, s)
     operator = operator or "norm_preserving"
     if operator not in OPERATORS:
         raise unknown("operator", operator, OPERATORS)
     v, u = (torch.from_numpy(values).to(device) for values in (item.values, item.unit))
-    return lambda h, s: OPERATORS[operator](h, v, u, s)
+    if isinstance(item, Vector):
+        return lambda h, s, layout: OPERATORS[operator](h, v, u, s)
+
+    def each(h: torch.Tensor, s: torch.Tensor, layout: Pass) -> torch.Tensor:
+        _check_count(len(v), "vectors", layout)
+        clips = list(layout.members)
+        return OPERATORS[operator](h, v[clips, None], u[clips, None], s)
+
+    return each
+
+
+def _check_count(given: int, what: str, layout: Pass) -> None:
+    if given != layout.run_clips:
+        raise InterpError(
+            f"{given} {what} for a run of {layout.run_clips} clips; give one for each clip, or one for all."
+        )
 
 
 def _edit(
@@ -234,11 +251,8 @@ def _edit(
     """The function that the hook calls; all it knows of time is in the pass, so layers cannot disagree."""
 
     def edit(x: torch.Tensor, layout: Pass, group: str) -> torch.Tensor | None:
-        if strengths.ndim and len(strengths) != layout.run_clips:
-            raise InterpError(
-                f"{len(strengths)} strengths for a run of {layout.run_clips} clips; give one for each clip, "
-                "or one for all."
-            )
+        if strengths.ndim:
+            _check_count(len(strengths), "strengths", layout)
         s = strengths[list(layout.members), None] if strengths.ndim else strengths
         s = s.expand(x.shape[:2])
         if schedule is not None:
@@ -249,7 +263,7 @@ def _edit(
             h, s = x.float(), s.to(x.device)
             s = s if monitor is None else monitor(h, s)
             # Not only up to rounding: what has no strength stays as it is.
-            return torch.where(s[..., None] == 0, h, move(h, s[..., None]))
+            return torch.where(s[..., None] == 0, h, move(h, s[..., None], layout))
 
     return edit
 

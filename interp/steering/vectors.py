@@ -145,6 +145,49 @@ class Vector(Located):
         return f"Vector({self.width} at {self.site or '?'}, norm {self.norm:.3g}, {self.about})"
 
 
+@dataclass(frozen=True, eq=False)
+class EachClip(Located):
+    """A vector for each clip of one run, so that many vectors are compared in one batched generation.
+
+    A clip gets the tokens that it would get alone with its vector.
+
+    Attributes
+    ----------
+    values : np.ndarray
+        [clip, width], float32.
+    """
+
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: Sequence[Vector]) -> EachClip:
+        """From one :class:`Vector` a clip, in the order of the clips.
+
+        Raises
+        ------
+        InterpError
+            If they are not all of one width, site and model, or one is zero.
+        """
+        for vector in (vectors := check_list(vectors, "vectors")):
+            vectors[0].meets(vector)
+        about = {"each": [vector.about for vector in vectors]}
+        values = np.stack([vector.values for vector in vectors])
+        return cls(values, site=vectors[0].site, model=vectors[0].model, about=about)
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return self.values.shape[1]
+
+    @property
+    def unit(self) -> np.ndarray:
+        """[clip, width], each of length 1; refused as by :attr:`Vector.unit`."""
+        return np.stack([Vector(row).unit for row in self.values])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
 def span(vectors: Sequence[Vector]) -> np.ndarray:
     """Orthonormal axes [axis, width] of what vectors span; those that point alike share one."""
     for vector in (vectors := check_list(vectors, "vectors")):

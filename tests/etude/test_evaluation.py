@@ -11,7 +11,7 @@ from etude.evaluation import facts, tables
 from etude.evaluation.codec import agreement, correlation, entropy, entropy_share, envelope
 from etude.evaluation.features import BANDS, spectral_summary
 from etude.evaluation.judges import HEARD, Judges, QuadrantJudge, expected_high
-from etude.evaluation.transcription import Notes, note_f1, transcribe
+from etude.evaluation.transcription import note_f1
 from etude.evaluation.words import QUADRANT_OF, _effects, _quadrants, cue_word_table, held_out_ratio
 from etude.factors import ALTERNATIVE, FACTORS, HUMAN
 from etude.render import SAMPLE_RATE, render, synthesise, to_level
@@ -19,6 +19,7 @@ from etude.words import CUE_WORDS, EMOTIONS, UNPAIRED
 from interp.descriptors import CUES as MEASURED
 from interp.errors import InterpError
 from interp.stats import Interval
+from interp.transcription import transcribe
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 

@@ -1,0 +1,190 @@
+"""Many pushes on the same prompts and random streams, as one batched generation.
+
+What differs between two clips of a prompt and stream is the push alone, so their difference is the push's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..errors import InterpError, check_list
+from ..generation import Generation, text_length
+from .apply import steer
+from .vectors import EachClip, Vector
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Push:
+    """A vector with a strength, under a name; no vector is no push.
+
+    Attributes
+    ----------
+    name : str
+        What it is compared by, such as "valence".
+    vector : Vector, optional
+    strength : float
+    prompts, streams : list, optional
+        Those of this push, where they are not the ones of all pushes.
+    """
+
+    name: str
+    vector: Vector | None = None
+    strength: float = 0.0
+    prompts: Sequence[str] | None = None
+    streams: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Clips of many pushes.
+
+    Attributes
+    ----------
+    clips : Generation
+    table : pandas.DataFrame
+        A row a clip: ``push``, ``strength``, ``prompt``, ``stream``.
+    """
+
+    clips: Generation
+    table: pd.DataFrame
+
+    def shift(self, values: np.ndarray, high: tuple[str, float], low: tuple[str, float]) -> pd.DataFrame:
+        """High minus low on the same prompt and stream: columns ``prompt``, ``stream``, ``shift``.
+
+        Parameters
+        ----------
+        values : np.ndarray
+            [clip].
+        high, low : (name, strength)
+
+        Raises
+        ------
+        InterpError
+            If there are no such clips, or a clip of one has no partner.
+        """
+        keys = ["prompt", "stream"]
+        sides = [self._of(values, *place) for place in (high, low)]
+        joined = sides[0].merge(sides[1], on=keys, suffixes=("_high", "_low"), validate="one_to_one")
+        if len(joined) < max(map(len, sides)):
+            raise InterpError(f"Not every clip of {high} has a partner in {low}; give both the same streams.")
+        return joined.assign(shift=joined.value_high - joined.value_low)[[*keys, "shift"]]
+
+    def _of(self, values: np.ndarray, name: str, strength: float) -> pd.DataFrame:
+        rows = self.where(name, strength)
+        return self.table.loc[rows, ["prompt", "stream"]].assign(value=np.asarray(values)[rows])
+
+    def where(self, name: str, strength: float | None = None) -> np.ndarray:
+        """Which clips are of a push, [clip] of bool.
+
+        Raises
+        ------
+        InterpError
+            If none is.
+        """
+        rows = (self.table["push"] == name).to_numpy()
+        if strength is not None:
+            rows = rows & np.isclose(self.table["strength"], strength)
+        if not rows.any():
+            raise InterpError(f"No clip was made with {name} at strength {strength}.")
+        return rows
+
+
+def trials(
+    model: Model,
+    pushes: Sequence[Push],
+    prompts: Sequence[str],
+    streams: Sequence[int],
+    *,
+    seconds: float,
+    seed: int = 0,
+    batch_size: int = 96,
+    rows: str = "cond",
+    operator: str | None = None,
+    **options: Any,
+) -> Trials:
+    """Make every push on every prompt and stream.
+
+    Parameters
+    ----------
+    pushes : list of Push
+        Those without a vector are the unsteered clips.
+    prompts, streams : list
+        Crossed; a stream is a number, the same for one prompt under all pushes.
+    rows, operator
+        As in :func:`interp.steer`.
+    **options
+        For :func:`interp.generation.generate`.
+
+    Raises
+    ------
+    InterpError
+        For an empty list, a strength that is not finite, and whatever :func:`interp.steer` refuses.
+    """
+    import pandas as pd
+
+    pushes = check_list(pushes, "pushes")
+    table = pd.DataFrame(
+        [
+            (push.name, push.strength, prompt, stream, i)
+            for i, push in enumerate(pushes)
+            for prompt in (push.prompts or prompts)
+            for stream in (push.streams or streams)
+        ],
+        columns=["push", "strength", "prompt", "stream", "number"],
+    )
+    # Texts of a batch are padded to the longest of them, which the model sees: so each length by itself.
+    lengths = {prompt: text_length(model, [prompt]) for prompt in dict.fromkeys(table["prompt"])}
+    table["length"] = table["prompt"].map(lengths)
+    table = table.sort_values("length", kind="stable").reset_index(drop=True)
+    parts = []
+    for _, part in table.groupby("length"):
+        with ExitStack() as stack:
+            for vectors, strengths in _by_site([pushes[i] for i in part["number"]]):
+                stack.enter_context(
+                    steer(model, EachClip.of(vectors), strength=strengths, rows=rows, operator=operator)
+                )
+            parts.append(
+                model.generate(
+                    part["prompt"].tolist(),
+                    seconds=seconds,
+                    seed=seed,
+                    streams=part["stream"].tolist(),
+                    batch_size=batch_size,
+                    **options,
+                )
+            )
+    return Trials(_joined(parts), table.drop(columns=["number", "length"]))
+
+
+def _joined(parts: Sequence[Generation]) -> Generation:
+    """Clips of several generations as one, in order."""
+    lists = {
+        name: sum((getattr(p, name) for p in parts), []) for name in ("prompts", "text_steps", "streams")
+    }
+    tensors = {name: torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "audio")}
+    return replace(parts[0], **lists, **tensors)
+
+
+def _by_site(each: Sequence[Push]) -> list[tuple[list[Vector], np.ndarray]]:
+    """For every site, a vector for each clip and its strength: 0 for clips that are not pushed there."""
+    first: dict[str, Vector] = {}
+    for push in each:
+        if push.vector is not None:
+            first.setdefault(push.vector.site, push.vector)
+    found = []
+    for site, other in first.items():
+        here = [push.vector is not None and push.vector.site == site for push in each]
+        vectors = [push.vector if at else other for push, at in zip(each, here, strict=True)]
+        found.append((vectors, np.array([push.strength * at for push, at in zip(each, here, strict=True)])))
+    return found
