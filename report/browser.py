@@ -45,8 +45,8 @@ FLAGS = (
 )
 PATIENCE_S = 30
 
-# Lets late scripts settle, then plays for a moment the page's first sound and a point of every sound map;
-# says how far each came, or why not.
+# Lets late scripts settle, then plays for a moment the page's first sound, a point of every sound map, and a
+# clip that the slider of every listening panel moves to; says how far each came, or why not.
 PLAY = """(async () => {
   await window.MathJax?.startup?.promise;
   await new Promise(done => setTimeout(done, 200));
@@ -68,6 +68,17 @@ PLAY = """(async () => {
       ? await far(map.querySelector("audio"), () => point.dispatchEvent(new MouseEvent("click", {
           bubbles: true, cancelable: true })))
       : "its picture shows instead";
+  }
+  for (const figure of document.querySelectorAll(".dosepanel")) {
+    const slider = figure.querySelector("input.dose"), audio = figure.querySelector("audio");
+    const before = audio?.getAttribute("src");
+    if (slider) {
+      slider.value = slider.value === slider.max ? slider.min : slider.max;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    played[`the panel ${figure.id}`] = slider?.getClientRects().length && audio.getAttribute("src") !== before
+      ? await far(audio, () => audio.play())
+      : "its slider does not change the clip";
   }
   return played;
 })()"""

@@ -71,8 +71,9 @@ def _as_directive(output: Any, phase: str, results: dict[str, Any]) -> Any:
     shown = output.get("metadata", {}).get("interp", {})
     if "figure" in shown:
         figure = results["figures"][shown["figure"]]
+        kind = "soundmap" if "map" in figure else "dosepanel" if "panel" in figure else "figure"
         lines = [
-            f"```{{{'soundmap' if 'map' in figure else 'figure'}}} /_static/runs/{phase}/{figure['file']}",
+            f"```{{{kind}}} /_static/runs/{phase}/{figure['file']}",
             f":name: fig-{phase}-{shown['figure']}",
             f":alt: {json.dumps(figure['alt'], ensure_ascii=False)}",  # quoted, whatever is in it
             "",

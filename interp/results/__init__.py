@@ -5,7 +5,7 @@ A notebook calls :func:`number`, :func:`figure`, :func:`~interp.results.tables.t
 run's folder at once::
 
     results.json      every number, figure, table, audio item and claim, by name
-    figures/*         one PNG a figure; a sound map also as HTML (:mod:`interp.results.maps`)
+    figures/*         one PNG a figure; sound maps and listening panels (`maps`, `panels`) also as HTML
     audio/*           two files a sound, named after the hash of its content: the sound and its outline
     sources.json      which source files the run had loaded (written by :func:`finish`)
 
@@ -74,6 +74,10 @@ def __getattr__(name: str) -> Any:
         from .maps import sound_map
 
         return sound_map
+    if name == "panel":  # likewise
+        from .panels import panel
+
+        return panel
     raise AttributeError(f"module 'interp.results' has no attribute {name!r}")
 
 

@@ -1,0 +1,83 @@
+"""Directions that no label explains, and what steering them changes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InterpError
+from .vectors import Vector
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+RISES = {
+    "level": ("louder", "softer"),
+    "onset_rate": ("busier", "sparser"),
+    "tempo": ("a faster beat", "a slower beat"),
+    "centroid": ("brighter", "darker"),
+    "pitch": ("higher", "lower"),
+    "mode": ("more major", "more minor"),
+    "articulation": ("more detached", "more connected"),
+}
+"""Descriptor → how its rise and its fall are said."""
+
+
+def unnamed(
+    vectors: np.ndarray, explained: np.ndarray, n: int, site: str, model: Model, seed: int = 0
+) -> list[tuple[Vector, float]]:
+    """Principal directions of what labels leave unexplained, with the stability of each.
+
+    Parameters
+    ----------
+    vectors : np.ndarray
+        [clip, width].
+    explained : np.ndarray
+        [clip, column], all that is known of the clips; its least-squares share is taken out of the vectors.
+    n : int
+        Number of directions.
+
+    Returns
+    -------
+    list of (Vector, float)
+        Largest variance first. Stability is the |cosine| with the best match among the directions of clips
+        that it was not found in: the mean over both halves of the clips.
+
+    Raises
+    ------
+    InterpError
+        If a half has fewer clips than directions and labels together.
+    """
+    x = np.asarray(vectors, float)
+    known = np.column_stack([np.ones(len(x)), np.asarray(explained, float)])
+    if len(x) // 2 <= known.shape[1] + n:
+        raise InterpError(
+            f"{len(x)} clips cannot be halved for {n} directions beside {known.shape[1] - 1} labels."
+        )
+
+    def axes(rows: np.ndarray) -> np.ndarray:
+        part, labels = x[rows], known[rows]
+        rest = part - labels @ np.linalg.lstsq(labels, part, rcond=None)[0]
+        return np.linalg.svd(rest, full_matrices=False)[2]
+
+    order = np.random.default_rng(seed).permutation(len(x))
+    halves = [axes(order[i::2])[: 2 * n] for i in (0, 1)]
+    found = []
+    for i, axis in enumerate(axes(order)[:n]):
+        stability = float(np.mean([np.abs(half @ axis).max() for half in halves]))
+        about = {"method": "unnamed", "number": i, "clips": len(x), "seed": seed, "stability": stability}
+        found.append((Vector(axis, site=site, model=model.hash, about=about), stability))
+    return found
+
+
+def describe_change(changes: Mapping[str, float], least: float = 0.5, most: int = 3) -> str:
+    """Changes of descriptors, in units of their spread, as a few words, largest first."""
+    ranked = sorted(changes, key=lambda cue: -abs(changes[cue]))
+    said = [
+        f"{RISES[cue][int(changes[cue] < 0)]} ({changes[cue]:+.1f})"
+        for cue in ranked[:most]
+        if abs(changes[cue]) >= least
+    ]
+    return ", ".join(said) or "nothing that is measured here"
