@@ -30,7 +30,7 @@ class Answers:
     Attributes
     ----------
     pairs : pandas.DataFrame
-        ``listener``, ``label``, ``axis``, ``high``: 1 where the clip that should be higher was chosen, else 0.
+        ``listener``, ``label``, ``axis``, ``high``: 1 where the clip that should be higher was chosen.
     ratings : pandas.DataFrame
         ``listener``, ``label``, ``axis``, ``rating`` from 1 to 7.
     left_out : dict
@@ -42,12 +42,12 @@ class Answers:
     left_out: dict[str, int]
 
     def preference(self, axis: str) -> Interval:
-        """Share of choices of the clip that should be higher, with its interval over listeners; chance is .5."""
+        """Share of choices of the clip that should be higher, over listeners; chance is .5."""
         chosen = self.pairs[self.pairs["axis"] == axis]
         return mean(chosen["high"].to_numpy(float), chosen["listener"].tolist())
 
     def agreement(self, axis: str) -> dict[str, float | ICC]:
-        """Krippendorff's alpha of choices (nominal) and of ratings (interval), and the ICC where all rated all."""
+        """Krippendorff's alpha of choices and of ratings, and the ICC where all rated all."""
         found: dict[str, float | ICC] = {}
         for kind, frame, column in (("choices", self.pairs, "high"), ("ratings", self.ratings, "rating")):
             of_axis = frame[frame["axis"] == axis]

@@ -1,0 +1,165 @@
+"""Many vectors in one generation: each clip is as it would be alone; effects are exact on small numbers."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import t
+
+import interp
+from interp.errors import InterpError
+from interp.steering import EachClip, Push, Vector, random, trials
+from interp.steering.concepts import describe_change, unnamed
+from interp.steering.effects import beyond, dose_slope, share, within
+
+SHORT = dict(seconds=0.4, progress=False)
+
+
+@pytest.fixture(scope="module")
+def vectors(model):
+    first = Vector(np.random.default_rng(0).standard_normal(model.d_model), site="resid.1", model=model.hash)
+    return [first, random(first, 1), random(first, 2)]
+
+
+@pytest.mark.parametrize("operator", ["norm_preserving", "add", "ablate"])
+def test_each_clip_gets_its_own_vector(model, vectors, operator):
+    strengths = [1.0, -2.0, 3.0]
+    with interp.steer(model, EachClip.of(vectors), strength=strengths, operator=operator):
+        together = model.generate(["happy"] * 3, streams=[4] * 3, batch_size=2, **SHORT)
+    for i, (vector, strength) in enumerate(zip(vectors, strengths, strict=True)):
+        with interp.steer(model, vector, strength=strength, operator=operator):
+            alone = model.generate(["happy"], streams=[4], **SHORT)
+        assert torch.equal(alone.tokens[0], together.tokens[i])
+
+
+def test_vectors_must_be_as_many_as_clips_and_of_one_place(model, vectors):
+    with (
+        interp.steer(model, EachClip.of(vectors)),
+        pytest.raises(InterpError, match="3 vectors for a run of 2"),
+    ):
+        model.generate(["happy"] * 2, **SHORT)
+    with pytest.raises(InterpError, match="do not share a space"):
+        EachClip.of([vectors[0], vectors[1].at("resid.2")])
+    with pytest.raises(InterpError, match="zero"):
+        with interp.steer(model, EachClip.of([vectors[0], vectors[0] * 0])):
+            pass
+
+
+def test_trials_are_what_each_push_does_alone(model, vectors):
+    """At two sites at once, and with prompts of two lengths: no clip depends on what it stands beside."""
+    other = vectors[1].at("resid.2")
+    pushes = [Push("none"), Push("a", vectors[0], 3.0), Push("a", vectors[0], -3.0), Push("b", other, 3.0)]
+    prompts = ["happy", "very slow sad piano ballad"]
+    made = trials(model, pushes, prompts, [0, 5], **SHORT)
+    assert len(made.table) == len(made.clips) == len(pushes) * 2 * 2
+    for i, row in made.table.iterrows():
+        vector = {"none": None, "a": vectors[0], "b": other}[row["push"]]
+        with interp.steer(model, vector or vectors[0], strength=row["strength"] if vector else 0.0):
+            alone = model.generate([row["prompt"]], streams=[row["stream"]], **SHORT)
+        assert made.clips.prompts[i] == row["prompt"]
+        assert torch.equal(alone.tokens[0], made.clips.tokens[i]), row.to_dict()
+
+
+def test_shifts_are_paired_by_prompt_and_stream(model, vectors):
+    pushes = [
+        Push("a", vectors[0], 1.0),
+        Push("a", vectors[0], -1.0),
+        Push("b", vectors[1], 1.0, streams=[0]),
+    ]
+    made = trials(model, pushes, ["happy", "sad"], [0, 1], **SHORT)
+    table = made.table
+    values = table["strength"] * 10 + (table["prompt"] == "sad") * 3 + table["stream"]
+    found = made.shift(values.to_numpy(), ("a", 1.0), ("a", -1.0))
+    assert len(found) == 4 and (found["shift"] == 20).all(), "what prompt and stream add is not in it"
+    with pytest.raises(InterpError, match="has a partner"):
+        made.shift(values.to_numpy(), ("a", 1.0), ("b", 1.0))
+    with pytest.raises(InterpError, match="No clip was made with c at strength 1"):
+        made.shift(values.to_numpy(), ("c", 1.0), ("a", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("push", "said"),
+    [
+        (dict(strength=float("nan")), "finite"),
+        (dict(model="0" * 64), "made with other weights"),
+        (dict(site="resid.9"), "resid.9"),
+        (dict(width=7), "width 7"),
+    ],
+)
+def test_trials_refuse_what_does_not_fit(model, push, said):
+    values = np.ones(push.get("width", model.d_model))
+    vector = Vector(values, site=push.get("site", "resid.1"), model=push.get("model", model.hash))
+    with pytest.raises(InterpError, match=said):
+        trials(model, [Push("a", vector, push.get("strength", 1.0))], ["happy"], [0], **SHORT)
+
+
+def test_trials_refuse_a_schedule_beyond_the_clip(model, vectors):
+    with interp.steer(model, vectors[0], schedule={0: 1.0, 3.0: 0.0}):
+        with pytest.raises(InterpError, match="speaks of second 3, and the clips have 0.4 s"):
+            trials(model, [Push("none")], ["happy"], [0], **SHORT)
+
+
+# --- effects ---
+
+
+def test_beyond_is_the_mean_less_the_percentile():
+    shifts, prompts = np.array([3.0, 5.0, 4.0, 4.0]), ["a", "a", "b", "b"]
+    random = np.array([-2.0, 2.0] * 10)
+    found = beyond(shifts, prompts, random)
+    assert found.estimate == pytest.approx(4 - 2), "of the size, whichever the sign"
+    assert (found.clips, found.clusters) == (4, 2)
+    assert found.interval == pytest.approx((2, 2)), "prompts agree, and the percentile is certain"
+    uncertain = beyond(shifts, prompts, np.linspace(-2, 2, 50))
+    assert uncertain.interval[1] - uncertain.interval[0] > 0.05
+    with pytest.raises(InterpError, match="ten or more"):
+        beyond(shifts, prompts, np.ones(9))
+
+
+def test_a_random_vector_is_seldom_beyond_the_others():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(300):
+        shifts = rng.standard_normal(8) * 0.5 + rng.standard_normal()
+        hits += beyond(shifts, range(8), rng.standard_normal(50), draws=200).p < 0.05
+    assert hits / 300 < 0.05
+
+
+def test_shares_and_equivalence():
+    outside, prompts = np.array([1, 0, 0, 0] * 5), np.repeat(range(5), 4)
+    found = share(outside, prompts, 0.05)
+    assert found.estimate == pytest.approx(0.2) and found.error == pytest.approx(0, abs=1e-12)
+    assert within(found, (-0.1, 0.1), 20, 5).p == pytest.approx(1)
+    assert within(share(outside * 0, prompts, 0.05), (-0.1, 0.1), 20, 5).p == pytest.approx(0)
+
+
+def test_a_slope_is_within_prompts():
+    doses, prompts = np.tile([-1.0, 0.0, 1.0], 3), np.repeat(["a", "b", "c"], 3)
+    level = {"a": 0, "b": 100, "c": -50}
+    found = dose_slope(2.5 * doses + [level[p] for p in prompts], doses, prompts)
+    assert found.estimate == pytest.approx(2.5) and found.high - found.low == pytest.approx(0, abs=1e-9)
+    noisy = dose_slope(np.array([0, 0, 1, 0, 0, 2, 0, 0, 3.0]), doses, prompts)
+    assert noisy.estimate == pytest.approx(1.0)  # (0.5 + 1 + 1.5) / 3
+    assert noisy.high == pytest.approx(1 + t.ppf(0.975, 2) * 0.5 / np.sqrt(3))
+
+
+# --- concepts ---
+
+
+def test_unnamed_directions_hold_nothing_that_is_labelled(model):
+    rng = np.random.default_rng(0)
+    label, hidden = rng.standard_normal((2, 200))
+    named, strange = np.eye(model.d_model)[:2]
+    x = (
+        9 * np.outer(label, named)
+        + 5 * np.outer(hidden, strange)
+        + 0.1 * rng.standard_normal((200, model.d_model))
+    )
+    found = unnamed(x, label[:, None], 2, "resid.1", model)
+    (first, stability), (_, of_noise) = found
+    assert abs(first.unit @ strange) > 0.99 and abs(first.unit @ named) < 0.05
+    assert stability > 0.99 > of_noise
+    with pytest.raises(InterpError, match="cannot be halved"):
+        unnamed(x[:6], label[:6, None], 3, "resid.1", model)
+
+
+def test_changes_in_words():
+    assert describe_change({"level": -2.0, "pitch": 0.7, "mode": 0.1}) == "softer (-2.0), higher (+0.7)"
+    assert describe_change({"level": 0.1}) == "nothing that is measured here"
