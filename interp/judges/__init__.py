@@ -9,6 +9,9 @@ judge                    goes by                               shares its vote w
                          in a corpus' labelled music
 :class:`ByNotes`         notes that basic-pitch hears,         nobody
                          weighed as by people
+:class:`~.trained.Vibe`  vibenet, where it is installed         nobody
+:class:`~.trained.Clap`  CLAP, where its weights are            nobody
+``trained.Embedded``     MERT, where its weights are            nobody
 =======================  ====================================  ===========================================
 
 No judge is trusted unseen: :func:`validate` correlates what it says with what is known of composed music, and

@@ -1,8 +1,8 @@
 """A listening test as one HTML file: made here, answered anywhere, read back by :mod:`.answers`.
 
 The page holds its clips and asks nothing of a network.  It is blind: clips have numbers that say nothing, and
-what they are stands in a key that stays with the maker.  Each listener gets an order of their own, of questions
-and of the clips within a pair.  Some questions check that they listen: one clip is the other, much softer.
+what they are stands in a key that stays with the maker.  Each listener gets an order of their own, of the
+questions and of the clips in a pair.  Some questions check that they listen: one clip is the other, much softer.
 """
 
 from __future__ import annotations
