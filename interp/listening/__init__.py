@@ -2,7 +2,7 @@
 
 The page holds its clips and asks nothing of a network.  It is blind: clips have numbers that say nothing, and
 what they are stands in a key that stays with the maker.  Each listener gets an order of their own, of the
-questions and of the clips in a pair.  Some questions check that they listen: one clip is the other, much softer.
+questions and of the clips in a pair.  Some questions check that they listen: one clip is much softer.
 """
 
 from __future__ import annotations
