@@ -1,8 +1,8 @@
 """Judges that others trained: networks with weights of their own, where these are present on this machine.
 
 Nothing is fetched.  ``Vibe`` needs the package vibenet, whose licence (GPL-3.0-or-later) is not the
-project's: it is never installed with it.  ``Clap`` and ``Embedded`` take a folder in transformers' format, such
-as a copy of ``laion/larger_clap_music`` (Apache-2.0) or ``m-a-p/MERT-v1-95M`` (CC-BY-NC-4.0).
+project's: it is never installed with it.  ``Clap`` and ``Embedded`` take a folder in transformers' format,
+such as a copy of ``laion/larger_clap_music`` (Apache-2.0) or ``m-a-p/MERT-v1-95M`` (CC-BY-NC-4.0).
 """
 
 from __future__ import annotations
