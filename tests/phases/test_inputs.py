@@ -12,7 +12,7 @@ from report.project import here
 def check(phase, **changed):
     """Run the cell that follows the parameters, with some of them changed."""
     notebook = Notebook.read(here(), phase)
-    cell = next(cell for cell in notebook.node.cells if cell.id == "p1-checks")
+    cell = next(cell for cell in notebook.node.cells if cell.id.endswith("-checks"))
     exec(cell.source, notebook.defaults() | changed)
 
 
@@ -42,3 +42,28 @@ def test_phase_1_names_a_parameter_that_cannot_work(changed, said):
 
 def test_phase_1_takes_its_own_defaults():
     check("1-emotion-geometry")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"strengths": [0.1, float("nan")]}, "strengths must be finite numbers, not nan"),
+        ({"strengths": ["much"]}, "strengths must be finite numbers, not 'much'"),
+        ({"strengths": [0, 0.0]}, "strengths holds no number but 0"),
+        ({"strengths": 0.5}, "strengths"),
+        ({"method": "mode"}, "Unknown method 'mode'"),
+        ({"n_random": 9}, "n_random must be a whole number, 10 or more, not 9"),
+        ({"streams": 0}, "streams must be a whole number, 1 or more"),
+        ({"seconds": 0}, "seconds must be a number above 0"),
+        ({"overdose": -1}, "overdose must be a number above 0"),
+        ({"instruments": []}, "instruments"),
+    ],
+)
+def test_phase_3_names_a_parameter_that_cannot_work(changed, said):
+    with pytest.raises(InterpError, match=said):
+        check("3-steering", **changed)
+
+
+def test_phase_3_takes_its_own_defaults_and_a_zero_beside_a_strength():
+    check("3-steering")
+    check("3-steering", layer=3, strengths=[0, 0.5])

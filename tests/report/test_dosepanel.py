@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from interp import results
 from interp.listening import Pair, Rated, answers, kit
 from interp.results import panels
-from report.browser import _chromium, find_browser
+from report.browser import _chromium, check_in_browser, find_browser
 from report.project import ReportError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,6 +155,21 @@ def test_the_directive_is_a_figure_with_the_panel_beside_its_picture(page, tmp_p
     (figure,) = built.select("figure.dosepanel")
     assert figure.img["alt"] == "dots" and figure.select_one("a.clip")["href"].startswith("_static/audio/")
     assert not figure.select(".soundmap")
+
+
+@pytest.mark.slow
+@with_browser
+def test_the_check_moves_a_slider_of_every_panel(page, tmp_path):
+    shutil.copytree(page.parent / "audio", tmp_path / "audio")
+    shutil.copy(page, tmp_path)
+    counts, problems = check_in_browser(tmp_path)
+    assert problems == [] and counts["sounds played"] == 2 * 2, (
+        "what is chosen first, and what the slider chose"
+    )
+    still = page.read_text().replace('addEventListener("input"', 'addEventListener("never"')
+    (tmp_path / "page.html").write_text(still)
+    _, problems = check_in_browser(tmp_path)
+    assert any("its slider does not change the clip" in problem for problem in problems)
 
 
 # --- the listening test ---
