@@ -193,11 +193,11 @@ def test_a_listener_answers_and_the_file_is_read_back(tmp_path, browser):
     for _ in made.trials:
         assert ask("document.getElementById('next').disabled") is True, "not before all is heard and answered"
         choose = (
-            "(() => { const q = order[at]; const high = %s[q.trial];"
+            "(() => { const q = order[at], high = RIGHT[q.trial];"
             "document.querySelectorAll('fieldset').forEach((set) => {"
             "const inputs = set.querySelectorAll('input');"
-            "inputs[high ? q.clips.indexOf(high) : 4].click(); }); })()" % json.dumps(right)
-        )
+            "inputs[high ? q.clips.indexOf(high) : 4].click(); }); })()"
+        ).replace("RIGHT", json.dumps(right))
         ask(choose)
         assert ask("document.getElementById('next').disabled") is True, "answered, but not heard"
         ask(
