@@ -11,7 +11,7 @@ measure         unit                          what it shows
 ``steadiness``  correlation                   how well the onset strength repeats after its best period
 ``clarity``     correlation                   how well the pitch classes fit the best key
 ``clipping``    share of samples              at full scale
-``silence``     share of frames               below -60 dB full scale
+``silence``     share of frames               below -70 dB full scale
 ``loops``       correlation                   how like the spectrum is to itself after its best lag
 ==============  ============================  =========================================================
 """
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .descriptors import ANALYSIS, HOP
+from .descriptors import ANALYSIS, HOP, SILENCE
 from .errors import InterpError
 from .stats import codes
 
@@ -44,7 +44,7 @@ FINEST = {
     "loops": 0.001,
 }
 """A spread below this is taken as this: what never varies must not make a trifle odd."""
-FULL_SCALE, QUIET_DB = 0.999, -60.0
+FULL_SCALE = 0.999
 PERIODS = (0.2, 1.2)  # seconds: beats of 300 to 50 a minute
 
 
@@ -86,7 +86,7 @@ def _heard(y: np.ndarray) -> dict[str, float]:
     first, last = (round(seconds * rate) for seconds in PERIODS)
     return {
         "steadiness": _best_lag(strength[None], first, last),
-        "silence": float((rms < 10 ** (QUIET_DB / 20)).mean()),
+        "silence": float((rms < 10 ** (SILENCE / 20)).mean()),
         "loops": _best_lag(np.log(mel + 1e-6), first, last),
     }
 
