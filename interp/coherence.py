@@ -40,7 +40,7 @@ FINEST = {
     "steadiness": 0.01,
     "clarity": 0.01,
     "clipping": 0.001,
-    "silence": 0.01,
+    "silence": 0.05,
     "loops": 0.001,
 }
 """A spread below this is taken as this: what never varies must not make a trifle odd."""
