@@ -19,7 +19,7 @@ from etude.words import CUE_WORDS, EMOTIONS, UNPAIRED
 from interp.descriptors import CUES as MEASURED
 from interp.errors import InterpError
 from interp.stats import Interval
-from interp.transcription import transcribe
+from interp.transcription import Notes, transcribe
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 
