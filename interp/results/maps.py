@@ -90,7 +90,7 @@ def sound_map(
     }
     results._save()
     shown = {
-        "text/html": _self_contained(fragment, sounds, caption),
+        "text/html": self_contained("soundmap", fragment, sounds, caption),
         "image/png": base64.b64encode(path.read_bytes()).decode(),
         "text/plain": alt,
     }
@@ -195,8 +195,13 @@ def _outline(marker: str) -> str:
     return "".join(steps)
 
 
-def _self_contained(fragment: str, sounds: Sequence[Any], caption: str) -> str:
-    """The map as a notebook shows it: with script and style, and outside a report's run with its sounds."""
+def self_contained(kind: str, fragment: str, sounds: Sequence[Any], caption: str) -> str:
+    """A figure that plays, as a notebook shows it: with script and style, and, outside a report's run, sounds.
+
+    Parameters
+    ----------
+    kind : name of its script, of its style and of its class: "soundmap" or "dosepanel".
+    """
     if results.RUN_DIR not in os.environ:
         for file in {sound.file for sound in sounds}:
             fragment = fragment.replace(
@@ -204,9 +209,9 @@ def _self_contained(fragment: str, sounds: Sequence[Any], caption: str) -> str:
             )
     static = results.ROOT / "book" / "_static"
     style, script = (
-        (static / f"soundmap.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js")
+        (static / f"{kind}.{suffix}").read_text(encoding="utf-8").strip() for suffix in ("css", "js")
     )
     return (
-        f'<style>{style}</style><figure class="soundmap">{fragment}'
+        f'<style>{style}</style><figure class="{kind}">{fragment}'
         f"<figcaption>{html.escape(' '.join(caption.split()))}</figcaption></figure><script>{script}</script>"
     )

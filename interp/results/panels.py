@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from matplotlib.figure import Figure
 from .. import results
 from ..errors import InterpError, check_list
 from ..plots import COLOURS, MARKERS, _figure
+from .maps import self_contained
 
 HINT = "Move a slider to change the strength. Keyboard: arrows move a slider, Enter plays and pauses."
 
@@ -95,7 +95,7 @@ def panel(
     results._save()
     sounds = [stop.sound for of_prompt in stops.values() for stop in of_prompt]
     shown = {
-        "text/html": _self_contained(fragment, sounds, caption),
+        "text/html": self_contained("dosepanel", fragment, sounds, caption),
         "image/png": base64.b64encode(path.read_bytes()).decode(),
         "text/plain": alt,
     }
@@ -201,21 +201,4 @@ def _fragment(
         '<audio controls preload="none" aria-label="Clip at the chosen strength"></audio>'
         f'<p role="status">{HINT}</p></div><div class="meters">{meters}</div>'
         f'<ul class="clips">{"".join(rows)}</ul></div>\n'
-    )
-
-
-def _self_contained(fragment: str, sounds: Sequence[Any], caption: str) -> str:
-    """The panel as a notebook shows it: with script and style, and outside a report's run with its sounds."""
-    if results.RUN_DIR not in os.environ:
-        for file in {sound.file for sound in sounds}:
-            fragment = fragment.replace(
-                f'href="{file}"', f'href="{results._data_uri(results.run_dir() / file)}"'
-            )
-    static = results.ROOT / "book" / "_static"
-    style, script = (
-        (static / f"dosepanel.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js")
-    )
-    return (
-        f'<style>{style}</style><figure class="dosepanel">{fragment}'
-        f"<figcaption>{html.escape(' '.join(caption.split()))}</figcaption></figure><script>{script}</script>"
     )

@@ -94,11 +94,11 @@ def test_groups_differ_in_marker_or_colour_and_neighbours_in_both():
 def test_outside_a_run_a_map_carries_its_sounds_script_and_style(run, clips, monkeypatch):
     draw(POINTS, clips, GROUPS)
     fragment = (run / "figures/map.html").read_text()
-    within = maps._self_contained(fragment, clips, "A <caption>")
+    within = maps.self_contained("soundmap", fragment, clips, "A <caption>")
     assert clips[0].file in within and "soundMaps" in within and "@media print" in within
     monkeypatch.delenv(results.RUN_DIR)
     monkeypatch.setattr(results, "run_dir", lambda: run)
-    alone = maps._self_contained(fragment, clips, "A <caption>")
+    alone = maps.self_contained("soundmap", fragment, clips, "A <caption>")
     assert 'href="audio/' not in alone and alone.count('href="data:audio/') == 3
     assert "A &lt;caption&gt;" in alone
 

@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from interp import results
 from interp.listening import Pair, Rated, answers, kit
 from interp.results import panels
-from report.browser import _chromium, check_in_browser, find_browser
+from report.browser import check_in_browser, chromium, find_browser
 from report.project import ReportError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def page(tmp_path_factory):
 
 @pytest.fixture
 def browser():
-    with _chromium() as opened:
+    with chromium() as opened:
 
         def ask(expression: str):
             answer = opened.call(
