@@ -196,7 +196,7 @@ def _outline(marker: str) -> str:
 
 
 def self_contained(kind: str, fragment: str, sounds: Sequence[Any], caption: str) -> str:
-    """A figure that plays, as a notebook shows it: with script and style, and, outside a report's run, sounds.
+    """A figure that plays, as a notebook shows it: with script, style and, outside a report's run, sounds.
 
     Parameters
     ----------
