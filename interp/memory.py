@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -30,7 +31,7 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
         run()
         torch.mps.synchronize()
         return max(0, torch.mps.driver_allocated_memory() - before)
-    with _without_profiler_chatter():
+    with _without_profiler_chatter(), _no_collection():
         with torch.profiler.profile(
             activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
         ) as profile:
@@ -57,6 +58,19 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "mps":  # shared with the machine, of which Metal recommends a share
         return min(available, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return available
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage of before is collected meanwhile: what it frees would be taken off the count."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager
