@@ -299,7 +299,8 @@ def _shifted(
 
     with torch.no_grad(), hook(model, {site: edit}):
         tokens = sample_tokens(model, clips, progress)
-    return replace(clips, tokens=tokens, audio=codec.decode_in_batches(model, tokens, clips.batch_size))
+        audio = codec.decode_in_batches(model, tokens, clips.batch_size)
+    return replace(clips, tokens=tokens, audio=audio)
 
 
 def _stacked(subspaces: Sequence[Subspace], pairs: int) -> tuple[str, torch.Tensor]:

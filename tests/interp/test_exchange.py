@@ -63,6 +63,7 @@ def test_a_clip_that_is_its_own_donor_stays_as_it_is(model, clips):
     same = exchange(model, clips, OWN, OWN, [whole(model, "resid.1")] * 4)
     assert torch.equal(same.tokens, clips.tokens)
     torch.testing.assert_close(same.audio, clips.audio)
+    assert not same.audio.requires_grad
 
 
 def test_the_whole_conditional_stream_after_the_last_block_makes_the_donor_s_clip(model, clips):
