@@ -89,6 +89,11 @@ class Notebook:
                 raise ReportError(f"{where} as {value!r}; it must be a number of seconds above 0.")
             if key in ("data", "leaves", "warm") and not _is_names(value):
                 raise ReportError(f"{where} as {value!r}; it must be a list of names.")
+            for statement in value if key == "warm" else ():
+                try:
+                    ast.parse(statement)
+                except SyntaxError as error:
+                    raise ReportError(f"{where} with {statement!r}, no valid Python: {error.msg}.") from error
             if key in ("outputs", "reads"):
                 if not isinstance(value, dict) or not all(map(_is_names, value.values())):
                     raise ReportError(f"{where} as {value!r}; it must give a list of names for each entry.")

@@ -22,13 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..attempt import Attempt, Setting, check_artefacts, clear_left_overs
+from ..attempt import Attempt, Setting
 from ..profile import Profile
-from ..progress import say, span
+from ..progress import say
 from ..project import Project, ReportError
 from ..run import cores
 from .claim import Claim
-from .drive import TRIES, Outcome, left_by_budget, threads_of_a_run, words
+from .drive import TRIES, Outcome, concluded, threads_of_a_run, to_run
 from .points import Finished, Point, Sweep
 from .spec import Spec
 from .warm import Warm
@@ -166,23 +166,14 @@ def drive_far(sweep: Sweep, where: Where, warm: bool = True) -> Outcome:
     ----------
     warm : as for :func:`report.sweeps.drive.drive`; each worker loads once.
     """
-    clear_left_overs(sweep.project)
-    check_artefacts(sweep.upstream)
-    finished = Finished(sweep)
-    finished.look()
-    waiting = [point for point in sweep.points if not finished.of(point)]
-    say(f"{sweep.spec.name}: {len(sweep.points) - len(waiting)} of {len(sweep.points)} points are done.")
-    outcome = Outcome()
-    waiting, outcome.left = left_by_budget(sweep, waiting)
+    _, waiting, outcome = to_run(sweep)
     if not waiting:
         return outcome
     begin = time.monotonic()
     with client_of(where) as client:
         say(f"{sweep.spec.name}: {len(waiting)} points go to {client.scheduler.address}.")
         _submit(client, sweep, where, waiting, outcome, warm)
-    took = span(time.monotonic() - begin)
-    say(f"{sweep.spec.name}: {outcome.ran} runs in {took}, {len(outcome.failed)} failed.")
-    return outcome
+    return outcome.told(sweep, time.monotonic() - begin)
 
 
 def _submit(
@@ -216,10 +207,7 @@ def _submit(
                 failure = f"{LOST} workers died one after the other under it"
             except Exception as error:  # Dask's own, or a worker that lacks this package
                 failure = f"{type(error).__name__}: {error}"
-            outcome.ran += 1
-            if failure:
-                outcome.failed[point.label] = f"{words(point.swept)}: {failure}"
-                say(outcome.failed[point.label])
+            outcome.note(point, failure)
     except TimeoutError:
         outcome.left += len(futures)
     finally:
@@ -262,8 +250,7 @@ def _run_point(root: Path, spec: dict[str, Any], label: str, warm: bool) -> str:
                 while not attempt.ended():
                     time.sleep(0.01)
                 if not attempt.orphan:
-                    attempt.conclude()
-                    return ""
+                    return concluded(attempt)
             finally:
                 attempt.discard()  # of one that was concluded nothing is left to discard
         return f"the process that loads what runs share was killed {TRIES} times"

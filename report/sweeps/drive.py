@@ -31,6 +31,18 @@ class Outcome:
     left: int = 0  # points that the budget left for another call
     ran: int = 0
 
+    def note(self, point: Point, failure: str) -> None:
+        """Count a run that has ended; ``failure`` is one sentence, empty where it is a finished run."""
+        self.ran += 1
+        if failure:
+            self.failed[point.label] = f"{words(point.swept)}: {failure}"
+            say(self.failed[point.label])
+
+    def told(self, sweep: Sweep, seconds: float) -> Outcome:
+        """Say how the call went."""
+        say(f"{sweep.spec.name}: {self.ran} runs in {span(seconds)}, {len(self.failed)} failed.")
+        return self
+
 
 def threads_of_a_run() -> int:
     """One: many runs fill the cores better side by side than one run with many threads; OMP_NUM_THREADS is
@@ -46,31 +58,45 @@ def drive(sweep: Sweep, jobs: int | None = None, warm: bool = True) -> Outcome:
     jobs : how many runs at a time; by default as many as the cores and the memory have room for.
     warm : whether imports and models are loaded once for all; otherwise each run is a process from nothing.
     """
-    clear_left_overs(sweep.project)
-    check_artefacts(sweep.upstream)
-    finished = Finished(sweep)
-    finished.look()
-    waiting = [point for point in sweep.points if not finished.of(point)]
-    say(f"{sweep.spec.name}: {len(sweep.points) - len(waiting)} of {len(sweep.points)} points are done.")
+    finished, waiting, outcome = to_run(sweep)
     if not waiting:
-        return Outcome()
-    pool = _Pool(sweep, waiting, jobs, warm)
+        return outcome
+    pool = _Pool(sweep, waiting, outcome, jobs, warm)
     try:
         while pool.waiting or pool.running:
             pool.fill(finished)
             pool.look()
     finally:
         pool.close()
-    outcome = pool.outcome
-    say(f"{sweep.spec.name}: {outcome.ran} runs in {span(pool.seconds)}, {len(outcome.failed)} failed.")
-    return outcome
+    return outcome.told(sweep, pool.seconds)
+
+
+def to_run(sweep: Sweep) -> tuple[Finished, list[Point], Outcome]:
+    """What a call begins with: the points that have no run, as many as the budget lets it start.
+
+    Returns
+    -------
+    finished : the runs that are there.
+    waiting : points to run.
+    outcome : of the call so far, with the number of points that the budget leaves.
+    """
+    clear_left_overs(sweep.project)
+    check_artefacts(sweep.upstream)
+    finished = Finished(sweep)
+    finished.look()
+    waiting = [point for point in sweep.points if not finished.of(point)]
+    say(f"{sweep.spec.name}: {len(sweep.points) - len(waiting)} of {len(sweep.points)} points are done.")
+    most = sweep.spec.budget.get("runs", len(waiting))
+    return finished, waiting[:most], Outcome(left=max(0, len(waiting) - most))
 
 
 class _Pool:
     """What waits and what runs."""
 
-    def __init__(self, sweep: Sweep, waiting: list[Point], jobs: int | None, warm: bool) -> None:
-        self.sweep, self.waiting, self.outcome = sweep, deque(waiting), Outcome()
+    def __init__(
+        self, sweep: Sweep, waiting: list[Point], outcome: Outcome, jobs: int | None, warm: bool
+    ) -> None:
+        self.sweep, self.waiting, self.outcome = sweep, deque(waiting), outcome
         self.running: dict[str, tuple[Attempt, Point, Claim]] = {}
         threads = threads_of_a_run()
         self._jobs = jobs or min(side_by_side(threads), _room(sweep))
@@ -89,10 +115,8 @@ class _Pool:
         for _ in range(len(self.waiting)):
             if len(self.running) >= self._jobs:
                 return
-            budget, begun = self.sweep.spec.budget, self.outcome.ran + len(self.running)
-            hours = self.seconds / 3600
-            if begun >= budget.get("runs", math.inf) or hours > budget.get("hours", math.inf):
-                self.outcome.left = len(self.waiting)
+            if self.seconds > 3600 * self.sweep.spec.budget.get("hours", math.inf):
+                self.outcome.left += len(self.waiting)
                 self.waiting.clear()
                 return
             point = self.waiting.popleft()
@@ -124,7 +148,7 @@ class _Pool:
                 attempt.discard()
                 self.waiting.append(point)
             else:
-                conclude(attempt, point, self.outcome)
+                self.outcome.note(point, concluded(attempt))
                 self._bar.update()
             claim.release()
             del self.running[label]
@@ -140,21 +164,13 @@ class _Pool:
             self._warm.close()
 
 
-def conclude(attempt: Attempt, point: Point, outcome: Outcome) -> dict[str, Any] | None:
-    """Note how an attempt ended; its manifest where it is a finished run."""
-    outcome.ran += 1
+def concluded(attempt: Attempt) -> str:
+    """Make a finished run of an attempt; empty, or one sentence that says why it failed."""
     try:
-        return attempt.conclude()
+        attempt.conclude()
     except ReportError as error:
-        outcome.failed[point.label] = f"{words(point.swept)}: {error}"
-        say(outcome.failed[point.label])
-        return None
-
-
-def left_by_budget(sweep: Sweep, waiting: list[Point]) -> tuple[list[Point], int]:
-    """The points that one call may start, and how many it leaves."""
-    most = int(sweep.spec.budget.get("runs", len(waiting)))
-    return waiting[:most], max(0, len(waiting) - most)
+        return str(error)
+    return ""
 
 
 def words(swept: dict[str, Any]) -> str:

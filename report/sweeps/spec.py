@@ -207,6 +207,8 @@ def _check(where: str, content: dict[str, Any]) -> None:
             refuse(f"'budget' holds {key!r}; it has 'runs' and 'hours'")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
             refuse(f"'budget' gives {key} as {value!r}; it must be a number above 0")
+        if key == "runs" and not isinstance(value, int):
+            refuse(f"'budget' gives runs as {value!r}; it must be a whole number")
     blocks = [content.get("grid", {}), content.get("zip", {}), *written[:1]]
     blocks.append(content.get("random", {}).get("values", {}))
     blocks.append(content.get("parameters", {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import queue
@@ -81,6 +82,19 @@ class Warm:
         self._template = None
 
 
+def _shareable(notebook: Notebook, shared: dict[str, Any]) -> list[str]:
+    """What the notebook declares as ``warm``, without what hangs on a swept parameter."""
+    statements = []
+    for statement in notebook.declared.get("warm", []):
+        names = {node.id for node in ast.walk(ast.parse(statement)) if isinstance(node, ast.Name)}
+        differ = [name for name in notebook.defaults() if name in names and name not in shared]
+        if differ:
+            say(f"{notebook.phase}: runs differ in {', '.join(differ)}, so each does for itself: {statement}")
+        else:
+            statements.append(statement)
+    return statements
+
+
 class Template:
     """A running :mod:`report.sweeps.template`."""
 
@@ -110,8 +124,7 @@ class Template:
         )
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        warm = list(notebook.declared.get("warm", []))
-        self._send({"code": notebook.code, "parameters": shared, "warm": warm})
+        self._send({"code": notebook.code, "parameters": shared, "warm": _shareable(notebook, shared)})
         ready = self._answers.get()
         self.cold = ""
         if ready.get("changed"):

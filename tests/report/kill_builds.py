@@ -18,7 +18,6 @@ their place, which take seconds and leave many more moments at which a kill hits
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import re
@@ -26,18 +25,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
-import pandas as pd
 import psutil
-from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+from killing import Run, by_hand, counted, finished, told, victim, wait_for_silence, words  # noqa: E402
+from killing import kept as kept_of  # noqa: E402
 from report_project import READS, make_study, set_study  # noqa: E402
 
 import report.__main__  # noqa: E402
@@ -45,8 +42,7 @@ import report.attempt  # noqa: E402
 import report.book  # noqa: E402
 import report.collect  # noqa: E402
 from report.profile import Profile  # noqa: E402
-from report.project import Project, file_digest, write_atomic  # noqa: E402
-from report.runs import damaged, finished_runs  # noqa: E402
+from report.project import Project, write_atomic  # noqa: E402
 
 # What the command lines of a build's processes hold.  A stand-in is executor and kernel in one.
 SIGNS = {
@@ -110,32 +106,8 @@ def stand_in_book(project: Project, staged: Path) -> bool:
     return True
 
 
-class Run(NamedTuple):
-    """A finished run as it lies there."""
-
-    phase: str
-    edition: int
-    folder: Path
-    manifest: str  # its hash
-    intact: bool
-
-
 def kept(project: Project) -> set[Run]:
-    return {
-        Run(
-            phase,
-            manifest["parts"]["parameters"]["seed"],
-            folder,
-            file_digest(folder / "manifest.json"),
-            not damaged(folder, manifest, every_byte=True),
-        )
-        for phase in READS
-        for folder, manifest in finished_runs(project, phase)
-    }
-
-
-def finished(runs: set[Run]) -> set[tuple[str, int]]:
-    return {(run.phase, run.edition) for run in runs}
+    return kept_of(project, READS, "seed")
 
 
 def stray(project: Project, runs: set[Run]) -> set[str]:
@@ -156,23 +128,22 @@ def runs_of(project: Project) -> list[tuple[str, int]]:
     return [(phase, int(seed)) for phase, seed in (line.split() for line in lines)]
 
 
-def victim_of(builder: psutil.Process, draw: random.Random) -> tuple[str, psutil.Process]:
-    """A process of the build: first its kind is drawn, so that the one builder is not hit most times."""
+def family(builder: psutil.Process) -> dict[str, list[psutil.Process]]:
+    """The build's processes by kind."""
     kinds = {"builder": [builder]}
     for process in builder.children(recursive=True):
-        words = _words(process)
-        kind = next((kind for kind, sign in SIGNS.items() if sign in words), None)
+        said = words(process)
+        kind = next((kind for kind, sign in SIGNS.items() if sign in said), None)
         if kind:
             kinds.setdefault(kind, []).append(process)
-    kind = draw.choice(sorted(kinds))
-    return kind, draw.choice(kinds[kind])
+    return kinds
 
 
 def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]:
     """Kill ``kills`` builds and return one row for each; the last build is left alone and must succeed."""
     draw = random.Random(seed)
     project = make(root, real)
-    command = [sys.executable, __file__, "--build", str(root), *(["--real"] if real else [])]
+    command = [sys.executable, __file__, "--run", str(root), *(["--real"] if real else [])]
 
     def start() -> subprocess.Popen:
         """Start a build; its clock runs from where it has loaded its modules."""
@@ -189,7 +160,6 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
 
     rows: list[dict] = []
     edition = 0
-    shown = tqdm(total=kills, unit="kill", disable=None)
     while len(rows) < kills:
         before, began = kept(project), len(runs_of(project))
         if {(phase, edition) for phase in READS} <= finished(before) and draw.random() < 0.7:
@@ -200,31 +170,27 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
         time.sleep(moment)
         if builder.poll() is not None:
             continue  # it was done before: nothing to kill
-        what, victim = victim_of(psutil.Process(builder.pid), draw)
+        kind, process = victim(family(psutil.Process(builder.pid)), draw)
         step = (root / "step").read_text()
         try:
-            victim.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
             builder.kill()  # the child had just ended
         builder.communicate()
         wait_for_silence(root)
         after = kept(project)
-        shown.update()
         rows.append(
             {
                 "kill": len(rows) + 1,
                 "edition": edition,
                 "after": f"{moment:.1f} s",
                 "at": step,
-                "victim": what,
-                "finished": f"{len(before)} → {len(after)}",
-                "lost": len(before - after) + sum(not run.intact for run in after),
-                "repeated": len(finished(before) & set(runs_of(project)[began:])),
+                "victim": kind,
+                **counted(before, after, runs_of(project)[began:]),
                 "stray": len(stray(project, after)),
             }
         )
-        tqdm.write(", ".join(f"{name} {value}" for name, value in rows[-1].items()), file=sys.stderr)
-    shown.close()
+        told(rows)
     before, began = kept(project), len(runs_of(project))
     last = start()
     said = last.communicate()[1]
@@ -236,39 +202,6 @@ def torture(root: Path, kills: int, seed: int, real: bool = False) -> list[dict]
     return rows
 
 
-def wait_for_silence(root: Path) -> None:
-    """Until no process of the killed build is left: a kernel looks after its parent once a second."""
-    deadline = time.monotonic() + 60
-    while any(str(root) in words for words in map(_words, psutil.process_iter())):
-        assert time.monotonic() < deadline, "a killed build left processes behind"
-        time.sleep(0.1)
-
-
-def _words(process: psutil.Process) -> str:
-    try:
-        if process.pid == os.getpid():
-            return ""
-        return " ".join([*process.cmdline(), process.environ().get("INTERP_RUN_DIR", "")])
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return ""
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--real", action="store_true", help="Jupyter kernels and Jupyter Book")
-    parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.build:
-        return build(options.build, options.real)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = torture(Path(folder).resolve() / "study", options.kills, options.seed, options.real)
-    print(pd.DataFrame(rows).to_string(index=False))
-    problems = sum(row[name] for row in rows for name in ("lost", "repeated", "stray"))
-    print(f"{len(rows)} kills, {problems} problems; the build after the last one succeeded.")
-    return 1 if problems else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    what = "Jupyter kernels and Jupyter Book"
+    sys.exit(by_hand(__doc__, "--real", what, build, torture))

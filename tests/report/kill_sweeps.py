@@ -9,22 +9,21 @@ the rest.
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
+from killing import by_hand, counted, finished, kept, told, victim, wait_for_silence
 from sweep_project import PHASE, began, make_sweep_project, planned
 
 from report.lock import build_lock
-from report.project import Project, file_digest
-from report.runs import damaged, finished_runs
+from report.project import Project
+from report.runs import finished_runs
 
 POINTS = 40
 PAUSE = 0.3
@@ -49,17 +48,8 @@ def run(root: Path, dask: bool) -> int:
     return 1 if outcome.failed else 0
 
 
-def kept(project: Project) -> dict[int, str]:
-    """Layer of every finished run → hash of its manifest; damaged ones are left out."""
-    return {
-        manifest["parts"]["parameters"]["layer"]: file_digest(folder / "manifest.json")
-        for folder, manifest in finished_runs(project, PHASE)
-        if not damaged(folder, manifest, every_byte=True)
-    }
-
-
-def layers_begun(project: Project) -> list[int]:
-    return [int(line.split()[0]) for line in began(project)]
+def points_begun(project: Project) -> list[tuple[str, int]]:
+    return [(PHASE, int(line.split()[0])) for line in began(project)]
 
 
 def family(driver: psutil.Process) -> dict[str, list[psutil.Process]]:
@@ -87,13 +77,13 @@ def torture(root: Path, kills: int, seed: int, dask: bool) -> list[dict]:
     project = make_sweep_project(root)
     command = [sys.executable, __file__, "--run", str(root), *(["--dask"] if dask else [])]
     while len(rows) < kills:
-        before, first = kept(project), len(began(project))
+        before, first = kept(project, [PHASE], "layer"), len(began(project))
         if len(before) == POINTS:  # all done: a new sweep, of other code
             code = (root / "shape.py").read_text()
             (root / "shape.py").write_text(code + f"\nROUND_{len(rows)} = 1\n")
             for folder, _ in list(finished_runs(project, PHASE)):
                 shutil.rmtree(folder)
-            before = {}
+            before = set()
         driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wanted = first + 1 + draw.randrange(6)
         while driver.poll() is None and len(began(project)) < wanted:
@@ -101,10 +91,9 @@ def torture(root: Path, kills: int, seed: int, dask: bool) -> list[dict]:
         time.sleep(draw.uniform(0, 0.6))
         if driver.poll() is not None:
             continue
-        kinds = family(psutil.Process(driver.pid))
-        kind = draw.choice(sorted(kinds))
+        kind, process = victim(family(psutil.Process(driver.pid)), draw)
         try:
-            draw.choice(kinds[kind]).send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
             continue
         if kind != "driver":  # the sweep goes on by itself; a moment later it is stopped for the count
@@ -112,58 +101,17 @@ def torture(root: Path, kills: int, seed: int, dask: bool) -> list[dict]:
             driver.kill()
         driver.wait()
         wait_for_silence(root)
-        after, again = kept(project), layers_begun(project)[first:]
-        rows.append(
-            {
-                "kill": len(rows) + 1,
-                "victim": kind,
-                "finished": f"{len(before)} → {len(after)}",
-                "lost": sum(after.get(layer) != digest for layer, digest in before.items()),
-                "repeated": len(set(before) & set(again)),
-            }
-        )
-        print(", ".join(f"{name} {value}" for name, value in rows[-1].items()), file=sys.stderr, flush=True)
-    before, first = kept(project), len(began(project))
+        after, begun = kept(project, [PHASE], "layer"), points_begun(project)[first:]
+        rows.append({"kill": len(rows) + 1, "victim": kind} | counted(before, after, begun))
+        told(rows)
+    before, first = kept(project, [PHASE], "layer"), len(began(project))
     said = subprocess.run(command, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    assert len(kept(project)) == POINTS
-    assert not set(before) & set(layers_begun(project)[first:])
+    assert len(kept(project, [PHASE], "layer")) == POINTS
+    assert not finished(before) & set(points_begun(project)[first:])
     assert not list(project.runs.rglob(".attempt-*")), "nothing of killed runs is left"
     return rows
 
 
-def wait_for_silence(root: Path) -> None:
-    """Until no process of the sweep is left."""
-    deadline = time.monotonic() + 60
-    while any(_of(process, root) for process in psutil.process_iter()):
-        assert time.monotonic() < deadline, "a killed sweep left processes behind"
-        time.sleep(0.05)
-
-
-def _of(process: psutil.Process, root: Path) -> bool:
-    try:
-        if process.pid == psutil.Process().pid:
-            return False
-        return process.cwd() == str(root) or str(root) in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dask", action="store_true", help="a Dask cluster of two workers")
-    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.run:
-        return run(options.run, options.dask)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = torture(Path(folder).resolve() / "study", options.kills, options.seed, options.dask)
-    problems = sum(row["lost"] + row["repeated"] for row in rows)
-    print(f"{len(rows)} kills, {problems} problems; the call after the last one finished the rest.")
-    return 1 if problems else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(by_hand(__doc__, "--dask", "a Dask cluster of two workers", run, torture))
