@@ -1,4 +1,4 @@
-"""The same study, profile and machine give the same results, wherever the checkout lies and whoever runs it."""
+"""The same study, profile and machine give the same results, wherever the checkout lies, whoever runs it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def test_phase_0_in_two_folders_gives_the_same_results(tmp_path):
     sweep = ["sweep", f"phases/{PHASE}.ipynb", "--grid", "seed=0", "--profile", "once"]
     for project, words in ((first, ["run", "--profile", "once"]), (second, sweep)):
         command = [sys.executable, "-m", "report", *words]
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1"
-        }  # sums of more threads may differ in the last digit
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # how sums are rounded hangs on it
         done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert "process of its own" not in done.stderr

@@ -1,4 +1,4 @@
-"""What the phases declare as shared between the runs of a sweep: each run finds it as it would have made it."""
+"""What phases declare as shared between the runs of a sweep is what each run would have made itself."""
 
 from __future__ import annotations
 
