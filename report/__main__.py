@@ -44,8 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--browser", action="store_true", help=text)
             text = "also labels, sizes, runs, references, accessibility, and what a reader does with a page"
             command.add_argument("--all", action="store_true", help=text)
-            text = "with --all: outputs that a notebook does not declare are problems"
-            command.add_argument("--strict", action="store_true", help=text)
     versions_command.add_arguments(commands)
     text = "show the built book to a browser on this machine"
     serve_command = commands.add_parser("serve", help=text, description=text)
@@ -76,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             return serve(project, options.port)
         profile = Profile.read(project, options.profile)
         if options.command == "check":
-            return check_all(project, profile, options.strict)
+            return check_all(project, profile)
         if options.command == "paper":
             return paper(project, profile, options.phase)
         if options.command in ("build", "run"):
@@ -225,11 +223,11 @@ def _needs_book(project: Project) -> None:
         raise ReportError("There is no book here; make it with `make report`.")
 
 
-def check_all(project: Project, profile: Profile, strict: bool) -> int:
+def check_all(project: Project, profile: Profile) -> int:
     from .checks.every import check_everything
 
     _needs_book(project)
-    return _concluded(*check_everything(project, profile, strict), good="nothing is wrong")
+    return _concluded(*check_everything(project, profile), good="nothing is wrong")
 
 
 def check(project: Project, browser: bool = False) -> int:

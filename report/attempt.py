@@ -223,7 +223,7 @@ class Attempt:
         results = read_json(self.folder / "results.json")
         missing = [
             f"{kind[:-1] if kind.endswith('s') else kind} {name}"
-            for kind, names in self.notebook.declared.get("outputs", {}).items()
+            for kind, names in self.notebook.outputs.items()
             for name in names
             if name not in results.get(kind, {})
         ]

@@ -3,7 +3,7 @@
 A notebook declares in its metadata, under ``report``::
 
     {"data": ["etude/weights/SHA256SUMS"],          files that it reads, as globs from the root
-     "outputs": {"numbers": [...], "figures": [...], "audio": [...]},   what it must show
+     "outputs": {"numbers": ["clips", "cue.*"], "figures": [...]},   what it must show; patterns: what it may
      "leaves": ["cues.npz"],                        artefacts that it leaves for other phases
      "reads": {"0-foundation": ["cues.npz"]},       artefacts of other phases that it reads
      "warm": ["interp.prepare(model)"],             statements that the runs of a sweep share (report.sweeps)
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import nbformat
 from .project import Project, ReportError, digest
 
 LIMITS = {"cell_timeout_s": 1800, "timeout_s": 7200}
+PATTERN = set("*?[")  # a declared output that holds one of them stands for any number of outputs
 FINISH = "report-finish"  # tag of the cell that is added for a run and left out of the book
 DECLARES = ("data", "outputs", "leaves", "reads", "warm", *LIMITS)
 NO_RESULT = ("warm", *LIMITS)  # what no result hangs on
@@ -61,6 +63,22 @@ class Notebook:
         """Of what the kernel sees, and of the declarations: prose and limits can change without a new run."""
         declared = {key: value for key, value in self.declared.items() if key not in NO_RESULT}
         return digest([self.code, declared])
+
+    @property
+    def outputs(self) -> dict[str, list[str]]:
+        """Kind → names of what a run must show."""
+        declared = self.declared.get("outputs", {})
+        return {kind: [name for name in names if not PATTERN & set(name)] for kind, names in declared.items()}
+
+    def undeclared(self, results: dict[str, Any]) -> dict[str, list[str]]:
+        """Kind → names of what a run has left although no declared name or pattern stands for it."""
+        declared = self.declared.get("outputs", {})
+        kinds = {kind: left for kind, left in results.items() if isinstance(left, dict)}
+        found = {
+            kind: [n for n in left if not any(fnmatchcase(n, name) for name in declared.get(kind, ()))]
+            for kind, left in kinds.items()
+        }
+        return {kind: names for kind, names in found.items() if names}
 
     @property
     def leaves(self) -> list[str]:

@@ -38,8 +38,8 @@ def plan(project: Project, profile: Profile) -> list[Notebook]:
                 raise ReportError(
                     f"{notebook.phase} reads {name} of {phase}, which does not leave it; it leaves: {leaves}."
                 )
-    outputs = {phase: notebook.declared.get("outputs", {}) for phase, notebook in notebooks.items()}
-    check_claims(project, {phase: named.get("claims", []) for phase, named in outputs.items()})
+    claims = {phase: notebook.outputs.get("claims", []) for phase, notebook in notebooks.items()}
+    check_claims(project, claims)
     order = TopologicalSorter({phase: notebook.reads for phase, notebook in notebooks.items()})
     try:
         return [notebooks[phase] for phase in order.static_order()]

@@ -16,17 +16,16 @@ from ..runs import states
 from .axe import find_axe
 from .live import check_live
 from .pages import check_escaping, check_labels, check_sizes
-from .runs import check_references, check_states, undeclared
+from .runs import check_declared, check_references, check_states
 
 
 def check_everything(
-    project: Project, profile: Profile, strict: bool = False, browser: bool = True
+    project: Project, profile: Profile, browser: bool = True
 ) -> tuple[dict[str, float], list[str]]:
     """Look at the book and at what it is made of.
 
     Parameters
     ----------
-    strict : whether outputs that a notebook does not declare are problems; else they are counted.
     browser : whether pages are opened, where there is a Chromium.
 
     Returns
@@ -36,15 +35,9 @@ def check_everything(
     """
     html, found = project.html, states(project, profile)
     counts, problems = check_book(html)
-    problems += check_states(found)
+    problems += [*check_states(found), *check_declared(project, found)]
     problems += [*check_labels(html), *check_sizes(html), *check_references(project)]
     problems += check_escaping(html, [now for now in found if now.status == "done"])
-    for phase, names in undeclared(project, found).items():
-        line = f"{phase}: {len(names)} outputs are not declared: {', '.join(names[:5])}"
-        if strict:
-            problems.append(line)
-        else:
-            say(line)
     more, live = _in_browser(project, html) if browser else ({}, [])
     return counts | more, problems + live
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
 from ..notebook import Notebook
 from ..project import Project, read_json
@@ -21,25 +20,18 @@ def check_states(states: list[State]) -> Iterator[str]:
             yield f"{now.phase} is {now.status}{why}"
 
 
-def undeclared(project: Project, states: list[State]) -> dict[str, list[str]]:
-    """Phase → what its run left and its notebook does not declare, as ``figure x``.
-
-    A declared name may be a pattern: ``gallery.*`` stands for all that begin so.  Kinds that a notebook does
-    not declare at all are left to it.
-    """
-    found: dict[str, list[str]] = {}
+def check_declared(project: Project, states: list[State]) -> Iterator[str]:
+    """Outputs that notebooks do not declare: nobody would miss them if the next run left them out."""
     for now in states:
         if now.status != "done":
             continue
-        declared = Notebook.read(project, now.phase).declared.get("outputs", {})
-        results = read_json(now.folder / "results.json")
-        found[now.phase] = [
-            f"{kind.removesuffix('s')} {name}"
-            for kind, patterns in declared.items()
-            for name in results.get(kind, {})
-            if not any(fnmatchcase(name, pattern) for pattern in patterns)
-        ]
-    return {phase: names for phase, names in found.items() if names}
+        left = Notebook.read(project, now.phase).undeclared(read_json(now.folder / "results.json"))
+        for kind, names in left.items():
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield (
+                f"{now.phase} does not declare its {kind} {', '.join(names[:5])}{more}; "
+                'add them to the outputs in its metadata, by name or by a pattern such as "cue.*"'
+            )
 
 
 def check_references(project: Project) -> Iterator[str]:

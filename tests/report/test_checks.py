@@ -18,7 +18,7 @@ from report.browser import chromium, served
 from report.checks.axe import find_axe, look
 from report.checks.live import CITE, DARK, _ask
 from report.checks.pages import check_escaping, check_labels, check_sizes
-from report.checks.runs import check_references, check_states, undeclared
+from report.checks.runs import check_declared, check_references, check_states
 from report.edition import Edition
 from report.runs import State
 
@@ -81,8 +81,12 @@ def test_runs_and_what_they_left_undeclared(tmp_path):
     run.mkdir()
     left = {"numbers": {"level": {}, "more": {}}, "figures": {"wave.1": {}}, "audio": {"noise": {}}}
     (run / "results.json").write_text(json.dumps(left))
-    assert undeclared(project, [State(PHASE, "done", run)]) == {PHASE: ["number more"]}
-    assert undeclared(project, [State(PHASE, "stale", run)]) == {}
+    assert list(check_declared(project, [State(PHASE, "done", run)])) == [
+        f"{PHASE} does not declare its {left}; add them to the outputs in its metadata, "
+        'by name or by a pattern such as "cue.*"'
+        for left in ("numbers more", "audio noise")
+    ]
+    assert list(check_declared(project, [State(PHASE, "stale", run)])) == []
     states = [State(PHASE, "done"), State("1-b", "stale", reasons=["lock: 1 → 2"]), State("2-c", "missing")]
     assert list(check_states(states)) == ["1-b is stale (lock: 1 → 2)", "2-c is missing"]
 
