@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from PIL import Image
-from report_project import CELLS, PHASE, make_project, read, set_parameters, write_notebook
+from report_project import CELLS, OUTPUTS, PHASE, make_project, read, set_parameters, write_notebook
 from test_report_book import commit, with_browser
+from verdict_project import content, hypothesis
 
 import report.checks.every as every
 import report.versions.publish as publishing
@@ -161,7 +163,7 @@ def stand_in(tmp_path, monkeypatch):
     profile, _ = read(project)
     folder = project.runs / PHASE / "k1"
     folder.mkdir(parents=True)
-    (folder / "results.json").write_text(json.dumps({"numbers": {"x": number(1.0)}}))
+    (folder / "results.json").write_text(json.dumps({"numbers": {"level": number(1.0)}}))
     run = {"key": "k1", "parts": {"parameters": {}}, "packages": {}, "threads": 1, "devices": []}
     (folder / "manifest.json").write_text(json.dumps(run))
     for module in (publishing, every):
@@ -253,6 +255,14 @@ def test_unknown_versions_name_the_known(stand_in, monkeypatch, capsys):
     assert "The working tree has no finished runs of today's code (0-noise is " in capsys.readouterr().err
 
 
+MORE = (
+    "results.number('same', 1.0)",
+    "results.table('drawn', pd.DataFrame({'seed': [seed]}, ['x']), caption='Of the seed.')",
+    "found = results.Measure(0.4, (0.3, 0.5), 0.001, 24, 12)\n"
+    "nothing = results.Measure(0.0, (-0.05, 0.05), 0.4, 24, 12)\n"
+    "measures = {'etude': found, 'etude-null': nothing, 'other': found if seed == 1 else nothing}\n"
+    "results.claim('G1', measures, target='other')",
+)
 USE_SWITCHER = """(async () => {
   const menu = document.querySelector(".version-menu");
   const names = [...menu.options].map(option => option.textContent);
@@ -278,7 +288,10 @@ def test_two_real_versions_differ_in_what_was_changed_and_the_switcher_leads_acr
     shutil.copy(ROOT / "_config.yml", root)
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n- file: phases/{PHASE}\n")
     profile, notebook = read(project)
-    write_notebook(root, [*CELLS, "results.number('same', 1.0)"], notebook.declared)
+    outputs = {"numbers": ["level", "same"], "tables": ["counts", "drawn"], "claims": ["G1"]}
+    write_notebook(root, [*CELLS, *MORE], notebook.declared | {"outputs": OUTPUTS | outputs})
+    (root / "phases" / "hypotheses.yaml").write_text(yaml.safe_dump(content(hypothesis(cite=[]))))
+    monkeypatch.setenv("INTERP_HYPOTHESES", str(root / "phases" / "hypotheses.yaml"))
     monkeypatch.setattr("report.__main__.here", lambda: project)
     for name, seed in (("v0.1.0", 1), ("v0.2.0", 2)):
         set_parameters(root, {"seed": seed})
@@ -299,12 +312,19 @@ def test_two_real_versions_differ_in_what_was_changed_and_the_switcher_leads_acr
     assert level["intervals_overlap"] is True
     assert found["same_numbers"] == 1
     assert found["parameters"] == [f"{PHASE}: parameters: seed: 1 → 2"]
-    assert found["environment"] == [] and found["code"] == [] and found["tables"] == []
+    assert found["verdicts"] == {"G1": ["supported", "contradicted"]}
+    assert found["environment"] == [] and found["code"] == []
+    (table,) = found["tables"]
+    assert (table["name"], table["what"]) == ("drawn", "1 of 4 cells differ")
     (figure,) = found["figures"]
     assert figure["name"] == "wave" and "of the pixels differ" in figure["what"]
     (sound,) = found["audio"]
     assert sound["name"] == "noise" and "centroid Hz" in sound["what"]
-    assert "0-noise: level" in page.read_text()
+    assert "0-noise: level" in page.read_text() and "supported → contradicted" in page.read_text()
+    (root / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n")
+    assert main(["diff", "v0.1.0", "v0.2.0", "--site", str(site), "--changelog"]) == 0
+    capsys.readouterr()
+    assert "### Results changed\n\n- G1: supported → contradicted." in (root / "CHANGELOG.md").read_text()
     assert main(["diff", "v0.2.0", "--site", str(site)]) == 0
     assert "nothing differs (2 numbers are the same)" in capsys.readouterr().out
     # Opened as a file and over HTTP, with no network: the switcher leads to the same page of the other one.
