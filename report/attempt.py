@@ -6,6 +6,7 @@ import copy
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,7 @@ THREADS = (
     *("NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
 )
 EXECUTE = [sys.executable, "-m", "report.execute"]  # takes the path of job.json
+_HEAD = re.compile(r"^(Name|Version): *(.+?)\s*$", re.M)
 CHANGED = "changed during the run"  # in place of a hash: equals none, so the run is stale
 
 
@@ -51,8 +53,17 @@ class Setting:
     @classmethod
     def now(cls, project: Project, profile: Profile, threads: int) -> Setting:
         commit, dirty = git(project, "rev-parse", "HEAD"), bool(git(project, "status", "--porcelain"))
-        packages = dict(sorted((found.name, found.version) for found in distributions()))
-        return cls(project, profile, threads, commit, dirty, packages)
+        return cls(project, profile, threads, commit, dirty, installed())
+
+
+def installed() -> dict[str, str]:
+    """Name → version of what is installed.
+
+    Only the heads of the metadata are read: importlib would parse every description, and that twice.
+    """
+    texts = (found.read_text("METADATA") or found.read_text("PKG-INFO") or "" for found in distributions())
+    heads = [dict(_HEAD.findall(text.partition("\n\n")[0])) for text in texts]
+    return dict(sorted((head["Name"], head["Version"]) for head in heads if len(head) == 2))
 
 
 def new_process(job: Path, log: Path, environment: dict[str, str], cwd: Path) -> subprocess.Popen:

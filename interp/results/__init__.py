@@ -28,6 +28,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +261,7 @@ def finish() -> None:
             continue
         folder, name = os.path.split(file)
         if folder not in folders:
-            real = Path(folder).resolve()
+            real = Path(_real(os.path.abspath(folder)))
             installed = "site-packages" in real.parts or any(map(real.is_relative_to, libraries))
             folders[folder] = None if installed else real
         if folders[folder] is None:
@@ -279,6 +280,16 @@ def finish() -> None:
     sources["halved_batches"] = halving.EVENTS if halving else []
     _write_json(run_dir() / "sources.json", sources)
     _save()
+
+
+@cache
+def _real(folder: str) -> str:
+    """Where an absolute path leads; as ``os.path.realpath``, which asks for every folder above it anew."""
+    above, name = os.path.split(folder)
+    if not name:
+        return folder
+    path = os.path.join(_real(above), name)
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _keep(kind: str, name: str, record: dict[str, Any]) -> None:

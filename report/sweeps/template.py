@@ -29,6 +29,7 @@ import signal
 import sys
 import time
 import traceback
+import weakref
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,6 +78,8 @@ def preload(code: list[str], parameters: dict[str, Any], warm: list[str]) -> lis
     """
     for name in BOTH:
         importlib.import_module(name)
+    nbformat = importlib.import_module("nbformat")
+    nbformat.reads(nbformat.writes(nbformat.v4.new_notebook()), as_version=4)  # compiles its schema
     missing = []
     for name in STARTS_THREADS:
         spec = importlib.util.find_spec(name)
@@ -99,6 +102,18 @@ def preload(code: list[str], parameters: dict[str, Any], warm: list[str]) -> lis
         if isinstance(sys.modules.get(name), PutOff):
             del sys.modules[name]
     return missing
+
+
+def leave_ends() -> None:
+    """Let copies of this process leave out, at their end, what libraries do about things that were made here.
+
+    They would tidy up what is not theirs, and what torch would log of compilations takes longer than the rest.
+    """
+    for made in weakref.finalize._registry.values():
+        made.atexit = False
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    if dynamo:
+        atexit.unregister(dynamo.dump_compile_times)
 
 
 def _imports(cell: str) -> list[str]:
@@ -140,6 +155,7 @@ def serve() -> None:
     loaded = sources()
     late = [file for file, changed in loaded.items() if changed > begin * 1e9]
     by_imports = {name: value for name, value in os.environ.items() if environment.get(name) != value}
+    leave_ends()
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, what all of them share
     _say({"threads": threads(), "missing": missing, "changed": late})
@@ -340,8 +356,10 @@ def _kernel(orders: int) -> None:
         if sys.path[0] in ("", order["cwd"]):  # a kernel adds it itself, as ''
             del sys.path[0]
         ours = [name for name in sys.modules if name == "report" or name.startswith("report.")]
-        for name in (*ours, "__mp_main__"):  # multiprocessing's second name for this very module
-            sys.modules.pop(name, None)  # a run's key counts the modules of its kernel
+        # A run's key counts the modules of its kernel; and multiprocessing's second name for this very module,
+        # and what report/__init__.py keeps from being imported.
+        for name in (*ours, "__mp_main__", "rfc3987_syntax"):
+            sys.modules.pop(name, None)
         launcher = importlib.util.find_spec("ipykernel_launcher").origin
         sys.argv = [launcher, *order["argv"][order["argv"].index("-f") :]]
         from ipykernel.kernelapp import IPKernelApp
