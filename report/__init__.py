@@ -2,6 +2,6 @@
 
 import sys
 
-# nbformat imports jsonschema, and that imports this where it is installed: a grammar of international addresses,
-# which takes a second and more of processor time in every process, for a format that no notebook has.
+# nbformat imports jsonschema, which imports this where it is installed: a grammar of international addresses
+# that takes a second and more of processor time in every process, for a format that no notebook has.
 sys.modules.setdefault("rfc3987_syntax", None)

@@ -105,9 +105,9 @@ def preload(code: list[str], parameters: dict[str, Any], warm: list[str]) -> lis
 
 
 def leave_ends() -> None:
-    """Let copies of this process leave out, at their end, what libraries do about things that were made here.
+    """Let copies of this process not do at their end what libraries ask for things that were made here.
 
-    They would tidy up what is not theirs, and what torch would log of compilations takes longer than the rest.
+    They would tidy up what is not theirs, and torch's log of its compilations takes longer than all the rest.
     """
     for made in weakref.finalize._registry.values():
         made.atexit = False
@@ -356,8 +356,8 @@ def _kernel(orders: int) -> None:
         if sys.path[0] in ("", order["cwd"]):  # a kernel adds it itself, as ''
             del sys.path[0]
         ours = [name for name in sys.modules if name == "report" or name.startswith("report.")]
-        # A run's key counts the modules of its kernel; and multiprocessing's second name for this very module,
-        # and what report/__init__.py keeps from being imported.
+        # A run's key counts the modules of its kernel.  The others: multiprocessing's second name for this very
+        # module, and what report/__init__.py keeps from being imported.
         for name in (*ours, "__mp_main__", "rfc3987_syntax"):
             sys.modules.pop(name, None)
         launcher = importlib.util.find_spec("ipykernel_launcher").origin

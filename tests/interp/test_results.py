@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from xml.etree import ElementTree
@@ -157,6 +158,18 @@ def test_the_same_figure_is_the_same_file(run):
         contents.append(results.figure("line", fig, caption="A\nline", alt="Up").read_bytes())
     assert contents[0] == contents[1]
     assert written(run)["figures"]["line"] == {"file": "figures/line.png", "caption": "A line", "alt": "Up"}
+
+
+def test_a_module_is_named_by_where_its_links_lead(run, tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "linked_module.py").write_text("X = 1\n")
+    (tmp_path / "link").symlink_to("a")
+    monkeypatch.syspath_prepend(tmp_path / "link" / "b")
+    importlib.import_module("linked_module")
+    results.finish()
+    modules = json.loads((run / "sources.json").read_text())["modules"]
+    assert str((tmp_path / "a" / "b" / "linked_module.py").resolve()) in modules
+    assert not any("link/" in path for path in modules)
 
 
 def test_sources_are_ours_only(run):

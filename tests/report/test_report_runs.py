@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import distributions
 
 import nbformat
 import psutil
@@ -25,6 +26,7 @@ from report_project import (
 )
 
 from report.__main__ import status
+from report.attempt import installed
 from report.profile import Profile
 from report.project import ReportError, read_json
 from report.run import run_profile
@@ -215,3 +217,7 @@ def test_a_later_success_forgets_the_failure(tmp_path):
     (tmp_path / "loud.py").write_text("LEVEL = 2.0\n")
     assert run_profile(project, profile)[0].status == "done"
     assert not (project.runs / PHASE / "failed").exists()
+
+
+def test_what_is_installed_is_read_as_importlib_reads_it():
+    assert installed() == dict(sorted((found.name, found.version) for found in distributions()))

@@ -180,7 +180,8 @@ LOOK = (
     "                    if not k.startswith(('INTERP_', 'JPY_', 'JUPYTER_RUN'))},\n"
     "    'backend': matplotlib.get_backend(),\n"
     "    'loaded': shape.LOADED, 'figures': plt.get_fignums(), 'hash': hash('a'), 'out': len(Out),\n"
-    "    'report': [m for m in sys.modules if m.split('.')[0] == 'report']}\n"
+    "    'report': [m for m in sys.modules if m.split('.')[0] == 'report'],\n"
+    "    'kept out': [m for m in sys.modules if sys.modules[m] is None]}\n"
     "with open(f'{name}.json', 'w') as file:\n    json.dump(state, file)",
     "fig, ax = plt.subplots()\nax.plot(np.random.default_rng(layer).normal(size=50))\n"
     "results.figure('line', fig, caption='A line.', alt='A line')\n"
@@ -220,6 +221,19 @@ def test_a_copied_process_gives_what_a_fresh_one_gives(tmp_path):
     assert found["cold"][1] == found["warm"][1]
     assert found["cold"][0] == found["warm"][0]
     assert len(found["warm"][1][0]) == 4  # results, a figure, a sound and its outline
+
+
+@pytest.mark.slow
+def test_a_run_does_not_tidy_up_what_the_process_it_was_copied_from_has_made(tmp_path):
+    code = [*CODE, "assert os.path.isdir(shape.WORKSHOP.name), 'an earlier run has taken it away'"]
+    project = make_sweep_project(tmp_path)
+    write_phase(tmp_path, PHASE, ["import os", *code], {"outputs": {}}, PARAMETERS, "# Bend")
+    with (tmp_path / "shape.py").open("a") as file:
+        file.write("\n\nimport tempfile\n\nWORKSHOP = tempfile.TemporaryDirectory()\n")
+    an_hour_ago = time.time() - 3600
+    os.utime(tmp_path / "shape.py", (an_hour_ago, an_hour_ago))
+    outcome = drive(planned(project, grid={"layer": [1, 2]}), jobs=1)
+    assert (outcome.ran, outcome.failed, imports(project)) == (2, {}, 1)
 
 
 @pytest.mark.slow
