@@ -356,8 +356,8 @@ def _kernel(orders: int) -> None:
         if sys.path[0] in ("", order["cwd"]):  # a kernel adds it itself, as ''
             del sys.path[0]
         ours = [name for name in sys.modules if name == "report" or name.startswith("report.")]
-        # A run's key counts the modules of its kernel.  The others: multiprocessing's second name for this very
-        # module, and what report/__init__.py keeps from being imported.
+        # A run's key counts the modules of its kernel.  The others: multiprocessing's second name for this
+        # very module, and what report/__init__.py keeps from being imported.
         for name in (*ours, "__mp_main__", "rfc3987_syntax"):
             sys.modules.pop(name, None)
         launcher = importlib.util.find_spec("ipykernel_launcher").origin
