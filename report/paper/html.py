@@ -6,7 +6,7 @@ import html
 from pathlib import Path
 
 STYLE = """
-@page { size: A4; margin: 22mm 20mm; }
+@page { size: A4; margin: 22mm 20mm; @bottom-center { content: counter(page); font-size: 9pt; } }
 body { font: 10.5pt/1.45 "Latin Modern Roman", "Libertinus Serif", Georgia, "DejaVu Serif", serif; }
 main { max-width: 17cm; margin: auto; }
 h1 { font-size: 17pt; text-align: center; line-height: 1.25; }
@@ -21,6 +21,8 @@ th { border-bottom: 0.5pt solid; }
 th, td { text-align: left; vertical-align: top; padding: 0.15em 0.6em 0.15em 0; }
 ol.references { font-size: 9pt; list-style: none; padding: 0; }
 .references li { margin: 0 0 0.4em 2.2em; text-indent: -2.2em; }
+.references li { break-inside: avoid; } a { color: inherit; text-decoration: none; }
+.abstract p:first-of-type { display: inline; }
 p, li { text-align: justify; hyphens: auto; }
 """
 

@@ -128,7 +128,7 @@ class Renderer:
                 found = (
                     f"{measured.estimate:.2f} [{measured.low:.2f}, {measured.high:.2f}] {one.hypothesis.unit}"
                 )
-                p = f"{measured.corrected:.3f}" if measured.corrected >= 0.001 else "< 0.001"
+                p = f"{measured.corrected:.3f}" if measured.corrected >= 0.001 else "<\N{NO-BREAK SPACE}0.001"
             rows.append([one.hypothesis.id, one.hypothesis.question, found, p, one.verdict().word])
         title = paper.register.pillars[pillar].title
         label = f"tab-verdicts-{pillar}"

@@ -7,8 +7,10 @@ import json
 import re
 
 import pytest
+import yaml
 
 from report.notebook import Notebook
+from report.paper.source import KINDS
 from report.profile import Profile
 from report.project import here
 
@@ -74,6 +76,21 @@ def test_quoted_numbers_are_declared(phase):
     quoted = {name.split(":")[0] for name in re.findall(r"\{glue:text\}`([^`]+)`", prose)}
     quoted = {re.sub(r"\.(low|high|n)$", "", name) for name in quoted}  # what comes with a number
     assert quoted <= set(notebook.declared["outputs"]["numbers"])
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_what_a_paper_names_is_declared(kind):
+    """So that a run which leaves it out has failed, and no paper finds it missing."""
+    paper = (PROJECT.root / "paper" / f"{kind}.md").read_text(encoding="utf-8")
+    parts = re.findall(r"\{include\} (\S+)", paper)
+    text = paper + "".join((PROJECT.root / "paper" / part).read_text(encoding="utf-8") for part in parts)
+    named = [("numbers", *found) for found in re.findall(r"phases/([\w-]+)\.ipynb::([\w.-]+)", text)]
+    named += [(f"{what}s", *found) for what, *found in re.findall(r"\{(figure|table)-of\} (\S+) (\S+)", text)]
+    assert {name[1] for name in named} == set(yaml.safe_load(paper.split("---")[1])["phases"])
+    for what, phase, name in named:
+        notebook = Notebook.read(PROJECT, phase)
+        plain = re.sub(r"\.(low|high|n)$", "", name)
+        assert notebook.undeclared({what: {plain: {}}}) == {}, f"{phase} does not declare {plain}"
 
 
 @each_phase
