@@ -66,6 +66,7 @@ def client_of(where: Where) -> Iterator[Any]:
     if where.scheduler:
         try:
             with distributed.Client(where.scheduler, timeout=CONNECT) as client:
+                _check_workers(client, where)
                 yield client
         except OSError as error:
             raise ReportError(
@@ -80,6 +81,18 @@ def client_of(where: Where) -> Iterator[Any]:
     else:
         with local_cluster(where) as cluster, distributed.Client(cluster) as client:
             yield client
+
+
+def _check_workers(client: Any, where: Where) -> None:
+    """Refuse a scheduler whose workers could run nothing; say so where there are none yet."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    start = f"`dask worker {where.scheduler} --nthreads 1{' --resources GPU=1' if where.gpu else ''}`"
+    if not workers:
+        say(f"{where.scheduler} has no workers; runs wait until there are some: {start}.")
+    elif where.gpu and not any(worker["resources"].get("GPU") for worker in workers):
+        raise ReportError(
+            f"--gpu: no worker of {where.scheduler} has a GPU to give; start them with {start}."
+        )
 
 
 def local_cluster(where: Where) -> Any:

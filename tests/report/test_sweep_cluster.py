@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -47,50 +49,79 @@ def test_workers_here_run_each_point_once_and_load_once(tmp_path):
     assert (outcome.ran, outcome.left) == (2, 1)
 
 
+@contextmanager
+def running(folder: Path, *workers: tuple[list[str], dict[str, str]]):
+    """A scheduler and workers as processes; its address, and a process for each entry of ``workers``.
+
+    Parameters
+    ----------
+    workers : further options of ``dask worker``, and environment variables.
+    """
+    import distributed
+
+    file, environment = folder / "scheduler.json", os.environ | {"PYTHONPATH": str(ROOT)}
+    common = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard"]
+    commands = [(["dask_scheduler", "--port", "0"], {})]
+    commands += [(["dask_worker", "--nthreads", "1", *options], more) for options, more in workers]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{command[0]}", *command[1:], *common],
+            env=environment | more,
+            stderr=subprocess.DEVNULL,
+        )
+        for command, more in commands
+    ]
+    try:
+        while not file.is_file():
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        with distributed.Client(address) as client:
+            client.wait_for_workers(len(workers), timeout=60)
+        yield address, processes[1:]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait()
+
+
 @pytest.mark.slow
 def test_a_running_scheduler_whose_workers_are_killed(tmp_path):
     project = make_sweep_project(tmp_path / "study")
     sweep = planned(project, grid={"layer": list(range(10))}, parameters={"pause": 0.5})
-    address = tmp_path / "scheduler.json"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    start = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    scheduler = subprocess.Popen(
-        [*start, "--host", "127.0.0.1", "--port", "0", "--scheduler-file", address, "--no-dashboard"],
-        env=environment,
-        stderr=subprocess.DEVNULL,
-    )
-    worker_command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", address]
-    worker_command += ["--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard"]
-    workers = subprocess.Popen(
-        [*worker_command, "--nworkers", "2"], env=environment, stderr=subprocess.DEVNULL
-    )
     killed = []
 
-    def kill() -> None:
+    def kill(nannies: psutil.Process) -> None:
         for wanted in (2, 5):
             while len(began(project)) < wanted:
                 time.sleep(0.01)
-            nannied = [p for p in psutil.Process(workers.pid).children() if "spawn_main" in str(p.cmdline())]
+            nannied = [p for p in nannies.children() if "spawn_main" in str(p.cmdline())]
             nannied[0].send_signal(signal.SIGKILL)
             killed.append(nannied[0].pid)
 
-    killer = threading.Thread(target=kill)
-    try:
-        while not address.is_file():
-            time.sleep(0.1)
+    with running(tmp_path, (["--nworkers", "2"], {})) as (address, (workers,)):
+        killer = threading.Thread(target=kill, args=[psutil.Process(workers.pid)])
         killer.start()
-        import json
-
-        outcome = drive_far(sweep, Where(scheduler=json.loads(address.read_text())["address"]))
+        outcome = drive_far(sweep, Where(scheduler=address))
         killer.join()
-    finally:
-        workers.terminate()
-        scheduler.terminate()
-        workers.wait()
-        scheduler.wait()
     assert outcome.failed == {} and len(killed) == 2
     assert len(numbers(sweep)) == 10
     assert len(began(project)) <= 12, "what ran in the killed workers ran again, and nothing else"
+
+
+@pytest.mark.slow
+def test_runs_that_need_a_gpu_go_where_one_is_to_be_had(tmp_path, capsys):
+    """GPUs are a resource that workers say they have; these only say so."""
+    where = "import os\n\nwith open(f'{layer}.txt', 'w') as file:\n    file.write(os.environ['WHO'])"
+    project = make_sweep_project(tmp_path / "study", where)
+    with_one, without = (["--resources", "GPU=1"], {"WHO": "has one"}), ([], {"WHO": "has none"})
+    with running(tmp_path, without, with_one) as (address, _):
+        sweep = planned(project, grid={"layer": [1, 2, 3]})
+        assert drive_far(sweep, Where(scheduler=address, gpu=True)).failed == {}
+    assert [(project.root / f"{layer}.txt").read_text() for layer in (1, 2, 3)] == ["has one"] * 3
+    with running(tmp_path, without) as (address, _):
+        more = planned(project, grid={"layer": [4]})
+        with pytest.raises(ReportError, match="no worker of .* has a GPU to give; start them with .*GPU=1"):
+            drive_far(more, Where(scheduler=address, gpu=True))
 
 
 @pytest.mark.slow
