@@ -90,9 +90,7 @@ def _check_workers(client: Any, where: Where) -> None:
     if not workers:
         say(f"{where.scheduler} has no workers; runs wait until there are some: {start}.")
     elif where.gpu and not any(worker["resources"].get("GPU") for worker in workers):
-        raise ReportError(
-            f"--gpu: no worker of {where.scheduler} has a GPU to give; start them with {start}."
-        )
+        raise ReportError(f"--gpu: no worker of {where.scheduler} has a GPU; start them with {start}.")
 
 
 def local_cluster(where: Where) -> Any:

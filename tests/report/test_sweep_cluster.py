@@ -120,7 +120,7 @@ def test_runs_that_need_a_gpu_go_where_one_is_to_be_had(tmp_path, capsys):
     assert [(project.root / f"{layer}.txt").read_text() for layer in (1, 2, 3)] == ["has one"] * 3
     with running(tmp_path, without) as (address, _):
         more = planned(project, grid={"layer": [4]})
-        with pytest.raises(ReportError, match="no worker of .* has a GPU to give; start them with .*GPU=1"):
+        with pytest.raises(ReportError, match="no worker of .* has a GPU; start them with .*GPU=1"):
             drive_far(more, Where(scheduler=address, gpu=True))
 
 
