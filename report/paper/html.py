@@ -58,7 +58,7 @@ class Html:
 
     def reference(self, label: str, number: int) -> str:
         kind = "Figure" if label.startswith("fig") else "Table"
-        return f'<a href="#{label}">{kind} {number}</a>'
+        return f'<a href="#{label}">{kind}&nbsp;{number}</a>'
 
     def heading(self, level: int, inner: str) -> str:
         tag = f"h{max(2, min(level, 4))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 import latexcodec  # noqa: F401  registers the codec "ulatex"
@@ -77,18 +78,14 @@ class Latex:
         return f"\\begin{{verbatim}}\n{plain.rstrip()}\n\\end{{verbatim}}"
 
     def table(self, label: str, number: int, caption: str, rows: list[list[str]]) -> str:
-        longest = [min(40, max(8, *(len(row[at]) for row in rows))) for at in range(len(rows[0]))]
-        room = 0.98 - 0.03 * len(longest)  # the rest lies between the columns
-        columns = "".join(
-            rf">{{\raggedright\arraybackslash}}p{{{room * length / sum(longest):.3f}\linewidth}}"
-            for length in longest
-        )
+        size, shares = _columns(rows)
+        columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{share:.3f}\linewidth}}" for share in shares)
         lines = [" & ".join(row) + r" \\" for row in rows]
         body = "\n".join([lines[0], r"\midrule", *lines[1:]])
         inside = f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}"
         if not label:
-            return f"\\begin{{center}}\\small\n{inside}\n\\end{{center}}"
-        head = f"\\begin{{table}}[htbp]\n\\centering\\small\n\\caption{{{caption}}}\\label{{{label}}}"
+            return f"\\begin{{center}}{size}\n{inside}\n\\end{{center}}"
+        head = f"\\begin{{table}}[htbp]\n\\centering{size}\n\\caption{{{caption}}}\\label{{{label}}}"
         return f"{head}\n{inside}\n\\end{{table}}"
 
     def figure(self, label: str, number: int, caption: str, file: Path, name: str, alt: str) -> str:
@@ -97,6 +94,19 @@ class Latex:
             f"\\includegraphics[width=0.95\\linewidth,height=0.45\\textheight,keepaspectratio]{{figures/{name}}}\n"
             f"\\caption{{{caption}}}\\label{{{label}}}\n\\end{{figure}}"
         )
+
+
+def _columns(rows: list[list[str]]) -> tuple[str, list[float]]:
+    """A size of letters, and each column's share of the line: room for its longest word, the rest by content."""
+    printed = [[re.sub(r"\\[a-zA-Z]+|[{}$\\]", "", cell) for cell in row] for row in rows]
+    signs = list(zip(*printed, strict=True))
+    least = [1 + max(len(word) for cell in column for word in cell.split() or [""]) for column in signs]
+    wanted = [max(least[at], min(40, max(map(len, column)))) for at, column in enumerate(signs)]
+    size, line = (r"\small", 92) if sum(wanted) <= 92 else (r"\footnotesize", 106)
+    spare = max(0, line - sum(least)) / (sum(wanted) - sum(least) or 1)
+    given = [low + spare * (high - low) for low, high in zip(least, wanted, strict=True)]
+    room = 0.98 - 0.03 * len(rows[0])  # the rest lies between the columns
+    return size, [room * one / sum(given) for one in given]
 
 
 def numbers_tex(quoted: dict[str, str]) -> str:

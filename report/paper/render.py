@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -110,7 +110,7 @@ class Renderer:
             return write.figure(label, paper.labels[label], caption, file, name, figure["alt"])
         if kind == "table-of":
             label, _, table = paper.shown("tables", words)
-            rows = [[write.text(cell) for cell in row] for row in (table["heads"], *table["rows"])]
+            rows = [[write.text(minus(cell)) for cell in row] for row in (table["heads"], *table["rows"])]
             return write.table(label, paper.labels[label], self.inline(table["caption"], True), rows)
         if kind == "verdicts-of":
             return self._verdicts(words.strip())
@@ -134,7 +134,7 @@ class Renderer:
         label = f"tab-verdicts-{pillar}"
         caption = write.text(f"{title}: verdicts. p is Holm's, over the claims of the pillar.")
         return write.table(
-            label, paper.labels[label], caption, [[write.text(cell) for cell in row] for row in rows]
+            label, paper.labels[label], caption, [[write.text(minus(cell)) for cell in row] for row in rows]
         )
 
     def _inline(self, tokens: list[Token], of_results: bool = False) -> str:
@@ -202,6 +202,6 @@ def _closing(tokens: list[Token], at: int) -> int:
     raise ReportError(f"The paper opens {tokens[at].type} and does not close it.")
 
 
-def plain(value: Any) -> str:
-    """A string as JSON has it, quotes and all."""
-    return json.dumps(value, ensure_ascii=False)
+def minus(text: str) -> str:
+    """Signs of numbers as they are printed: what stands before a digit and after no word is no hyphen."""
+    return re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", text)

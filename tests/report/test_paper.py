@@ -20,8 +20,8 @@ from verdict_project import FOUND, claim, content, hypothesis
 import report.paper.build as building
 import report.paper.source as source
 from report.paper.build import build_paper
-from report.paper.latex import escape, numbers_tex
-from report.paper.render import Renderer
+from report.paper.latex import _columns, escape, numbers_tex
+from report.paper.render import Renderer, minus
 from report.paper.source import KINDS, Paper, largest
 from report.project import ReportError
 from report.runs import State
@@ -184,6 +184,19 @@ def test_text_is_ascii_for_latex():
     assert escape("50 % of a_b & {c}") == r"50 \% of a\_b \& \{c\}"
     assert escape("étude").isascii() and escape("R² → ≥ α “q”").isascii()
     assert r"\num" in numbers_tex({}) and "csname" in numbers_tex({"a:b": "1"})
+
+
+def test_no_column_is_narrower_than_its_longest_word():
+    wide = [["cue", "gain over it"] * 4, ["articulation", "$-$0.17 [$-$0.59, 0.25]"] * 4]
+    size, shares = _columns(wide)
+    assert size == r"\footnotesize" and sum(shares) == pytest.approx(0.98 - 0.03 * 8)
+    letters = 106 * shares[0] / sum(shares)
+    assert letters >= len("articulation") + 1
+    assert _columns([["a", "b"], ["1", "2"]])[0] == r"\small"
+
+
+def test_numbers_below_zero_have_a_sign_and_words_their_hyphen():
+    assert minus("-0.12 [-0.44, -.2], 5-10, etude-alt-2") == "−0.12 [−0.44, −.2], 5-10, etude-alt-2"
 
 
 def pages_of_pdf(path) -> str:
