@@ -97,7 +97,7 @@ class Latex:
 
 
 def _columns(rows: list[list[str]]) -> tuple[str, list[float]]:
-    """A size of letters, and each column's share of the line: room for its longest word, the rest by content."""
+    """A size of letters, and each column's share of the line: room for its longest word, then by content."""
     printed = [[re.sub(r"\\[a-zA-Z]+|[{}$\\]", "", cell) for cell in row] for row in rows]
     signs = list(zip(*printed, strict=True))
     least = [1 + max(len(word) for cell in column for word in cell.split() or [""]) for column in signs]
