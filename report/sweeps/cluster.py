@@ -65,14 +65,19 @@ def client_of(where: Where) -> Iterator[Any]:
     dask.config.set({"distributed.scheduler.allowed-failures": LOST})
     if where.scheduler:
         try:
-            with distributed.Client(where.scheduler, timeout=CONNECT) as client:
-                _check_workers(client, where)
-                yield client
+            connected = distributed.Client(where.scheduler, timeout=CONNECT)
+        except ValueError as error:
+            raise ReportError(
+                f"--scheduler {where.scheduler} is no address ({error}); give one such as tcp://10.0.0.5:8786."
+            ) from error
         except OSError as error:
             raise ReportError(
                 f"No Dask scheduler answers at {where.scheduler} ({' '.join(str(error).split())}); start one "
                 "with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`."
             ) from error
+        with connected as client:
+            _check_workers(client, where)
+            yield client
     elif where.queue:
         with queue_cluster(where.queue, where.gpu) as cluster:
             cluster.scale(jobs=where.jobs or 1)

@@ -54,6 +54,9 @@ def sweep(project: Project, options: argparse.Namespace) -> int:
     spec = spec_of(project, options)
     if options.jobs is not None and options.jobs < 1:
         raise ReportError(f"--jobs {options.jobs}: it must be 1 or more.")
+    places = [f"--{name}" for name in ("dask", "scheduler", "cluster") if getattr(options, name)]
+    if len(places) > 1:
+        raise ReportError(f"{' and '.join(places)} name different places for the runs; give one of them.")
     far = options.scheduler or options.cluster or options.dask or options.dry_run or options.gpu
     if options.dry_run:
         from .cluster import job_script

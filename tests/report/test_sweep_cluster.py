@@ -162,6 +162,8 @@ def test_what_is_refused(tmp_path, monkeypatch, capsys):
     path = str(written(project, grid={"layer": [1]}))
     for words, sentence in [
         (["--scheduler", "tcp://127.0.0.1:9"], "No Dask scheduler answers at tcp://127.0.0.1:9"),
+        (["--scheduler", "nonsense"], "--scheduler nonsense is no address (missing port number in address"),
+        (["--scheduler", "tcp://127.0.0.1:9", "--dask"], "--dask and --scheduler name different places for"),
         (["--cluster", "slrum"], "There is no queue 'slrum'; dask-jobqueue knows: slurm, pbs"),
         (["--cluster", "slurm"], "dask-jobqueue cannot use slurm: "),
         (["--dry-run"], "--dry-run prints a queue's job script; name the queue: --cluster slurm"),
