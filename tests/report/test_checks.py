@@ -77,6 +77,7 @@ def test_runs_and_what_they_left_undeclared(tmp_path):
     _, notebook = read(project)
     outputs = {"numbers": ["level"], "figures": ["wave.*"]}
     write_notebook(tmp_path, notebook.code[1:], {"outputs": outputs})
+    assert read(project)[1].outputs == {"numbers": ["level"], "figures": []}, "a pattern asks for nothing"
     run = tmp_path / "run"
     run.mkdir()
     left = {"numbers": {"level": {}, "more": {}}, "figures": {"wave.1": {}}, "audio": {"noise": {}}}

@@ -119,6 +119,7 @@ def test_limits_are_no_part_of_the_key(project):
         ),
         ({"leaves": "x"}, "declares 'leaves' .* as 'x'; it must be a list of names"),
         ({"leaves": ["a/b"]}, "leaves 'a/b'; a name has no '/'"),
+        ({"warm": ["for m in:"]}, "declares 'warm' .* with 'for m in:', no valid Python: invalid syntax"),
         ({"outputs": ["x"]}, "declares 'outputs' .*; it must give a list of names for each entry"),
         ({"timeout_s": "1 h"}, "declares 'timeout_s' .* as '1 h'; it must be a number of seconds above 0"),
     ],

@@ -29,6 +29,7 @@ from report.sweeps.command import finish
 from report.sweeps.drive import drive
 from report.sweeps.points import Finished
 from report.sweeps.table import collect_rows, write_parquet, write_table
+from report.sweeps.warm import _shareable
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 
@@ -144,6 +145,16 @@ def test_a_claimed_point_is_waited_for_and_not_run_twice(project):
     worker.join()
     assert outcome.ran == 0
     assert began(project) == ["1 0.5"]
+
+
+def test_what_hangs_on_a_swept_parameter_is_not_shared(tmp_path, capsys):
+    project = make_sweep_project(
+        tmp_path, warm=["shape.prepare(layer)", "for n in (name,):\n    shape.prepare(n)"]
+    )
+    sweep = planned(project, grid={"layer": [1, 2]})
+    assert _shareable(sweep.notebook, sweep.shared) == ["for n in (name,):\n    shape.prepare(n)"]
+    said = capsys.readouterr().err
+    assert said == "3-bend: runs differ in layer, so each does for itself: shape.prepare(layer)\n"
 
 
 def test_the_book_has_a_page_for_it(project, monkeypatch, capsys):
