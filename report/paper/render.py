@@ -110,7 +110,7 @@ class Renderer:
             return write.figure(label, paper.labels[label], caption, file, name, figure["alt"])
         if kind == "table-of":
             label, _, table = paper.shown("tables", words)
-            rows = [[write.text(minus(cell)) for cell in row] for row in (table["heads"], *table["rows"])]
+            rows = [[write.text(printed(cell)) for cell in row] for row in (table["heads"], *table["rows"])]
             return write.table(label, paper.labels[label], self.inline(table["caption"], True), rows)
         if kind == "verdicts-of":
             return self._verdicts(words.strip())
@@ -128,13 +128,13 @@ class Renderer:
                 found = (
                     f"{measured.estimate:.2f} [{measured.low:.2f}, {measured.high:.2f}] {one.hypothesis.unit}"
                 )
-                p = f"{measured.corrected:.3f}" if measured.corrected >= 0.001 else "<\N{NO-BREAK SPACE}0.001"
+                p = f"{measured.corrected:.3f}" if measured.corrected >= 0.001 else "< 0.001"
             rows.append([one.hypothesis.id, one.hypothesis.question, found, p, one.verdict().word])
         title = paper.register.pillars[pillar].title
         label = f"tab-verdicts-{pillar}"
         caption = write.text(f"{title}: verdicts. p is Holm's, over the claims of the pillar.")
         return write.table(
-            label, paper.labels[label], caption, [[write.text(minus(cell)) for cell in row] for row in rows]
+            label, paper.labels[label], caption, [[write.text(printed(cell)) for cell in row] for row in rows]
         )
 
     def _inline(self, tokens: list[Token], of_results: bool = False) -> str:
@@ -202,6 +202,6 @@ def _closing(tokens: list[Token], at: int) -> int:
     raise ReportError(f"The paper opens {tokens[at].type} and does not close it.")
 
 
-def minus(text: str) -> str:
-    """Signs of numbers as they are printed: what stands before a digit and after no word is no hyphen."""
-    return re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", text)
+def printed(text: str) -> str:
+    """Numbers as they are printed: a minus where no word stands before it, no end of line after <."""
+    return re.sub(r"(?<=[<>≤≥]) (?=\d)", "\N{NO-BREAK SPACE}", re.sub(r"(?<![\w.)-])-(?=\.?\d)", "−", text))

@@ -15,17 +15,17 @@ A run of a sweep is a run like any other: made by :class:`report.attempt.Attempt
 ``build/runs``, done when its manifest says so.  So a sweep resumes by looking at what is there, and a phase
 whose parameters equal a point's shares its run.
 
-Why runs are copies of a template.  Processor time of a run beyond its notebook's own work, for the notebook
-of ``python -m report bench-sweep`` (audiocraft, étude, half a second of music), on two busy cores:
+Why runs are copies of a template.  Processor time of a run beyond its notebook's own work, as
+``python -m report bench-sweep`` prints it (audiocraft, étude, half a second of music), on two cores with six
+times as much to do as they can, which makes every second longer than it is on an idle machine:
 
 ========================================================  ======
-a process of its own (papermill in a loop)                10 s
-a copy of a template                                      0.45 s
-the same, with the template's loading spread over 24      0.8 s
-a kernel that is kept, its names deleted between runs     0.1 s
+a process of its own (papermill in a loop)                15.3 s
+a copy of a template, whose loading 24 runs share          1.0 s
 ========================================================  ======
 
-The last is the cheapest and not taken.  What a run leaves in modules stays there: recorded results, settings
-of matplotlib, caches, hooks on a model.  Which modules a run has loaded, a part of its key, would hang on the
-runs before it.  A copy begins where a fresh process begins.
+A kernel that is kept, its names deleted between runs, would be cheaper still, and is not taken.  What a run
+leaves in modules stays there: recorded results, settings of matplotlib, caches, hooks on a model.  Which
+modules a run has loaded, a part of its key, would hang on the runs before it.  A copy begins where a fresh
+process begins.
 """

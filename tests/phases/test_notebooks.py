@@ -97,7 +97,7 @@ def test_what_a_paper_names_is_declared(kind):
 def test_every_figure_and_table_is_spoken_of(phase):
     notebook = Notebook.read(PROJECT, phase)
     prose = "\n".join(cell.source for cell in notebook.node.cells if cell.cell_type == "markdown")
-    outputs = notebook.declared["outputs"]
+    outputs = notebook.outputs
     shown = {f"fig-{phase}-{name}" for name in outputs["figures"]}
     shown |= {f"tab-{phase}-{name}" for name in outputs.get("tables", [])}
     assert shown <= set(re.findall(r"\{numref\}`([^`]+)`", prose))

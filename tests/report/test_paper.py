@@ -21,7 +21,7 @@ import report.paper.build as building
 import report.paper.source as source
 from report.paper.build import build_paper
 from report.paper.latex import _columns, escape, numbers_tex
-from report.paper.render import Renderer, minus
+from report.paper.render import Renderer, printed
 from report.paper.source import KINDS, Paper, largest
 from report.project import ReportError
 from report.runs import State
@@ -196,7 +196,8 @@ def test_no_column_is_narrower_than_its_longest_word():
 
 
 def test_numbers_below_zero_have_a_sign_and_words_their_hyphen():
-    assert minus("-0.12 [-0.44, -.2], 5-10, etude-alt-2") == "−0.12 [−0.44, −.2], 5-10, etude-alt-2"
+    assert printed("-0.12 [-0.44, -.2], 5-10, etude-alt-2") == "−0.12 [−0.44, −.2], 5-10, etude-alt-2"
+    assert printed("< 0.001") == "<\N{NO-BREAK SPACE}0.001"
 
 
 def pages_of_pdf(path) -> str:
