@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+from .corpus import add_study, study
 from .profile import Profile
 from .project import Project, ReportError, here
 from .runs import State, states
@@ -33,9 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     }.items():
         command = commands.add_parser(name, help=text, description=text)
         if name != "bench-sweep":
-            command.add_argument(
-                "--profile", default="etude", help="a file of phases/profiles (default: etude)"
-            )
+            add_study(command)
         if name in ("build", "run"):
             text = "how many phases may run at a time (default: as many as have room; with an NVIDIA GPU one)"
             command.add_argument("--jobs", type=_at_least_one, metavar="N", help=text)
@@ -54,9 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     paper_command = commands.add_parser("paper", help=text, description=text)
     text = "1 technical report, 2 workshop paper, 3 full paper (default: the largest that the profile has)"
     paper_command.add_argument("--phase", type=int, choices=(1, 2, 3), help=text)
-    paper_command.add_argument(
-        "--profile", default="etude", help="a file of phases/profiles (default: etude)"
-    )
+    add_study(paper_command)
     text = "run a notebook over many values of its parameters"
     sweep_command.add_arguments(commands.add_parser("sweep", help=text, description=text))
     options = parser.parse_args(arguments)
@@ -72,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
             return check(project, options.browser)
         if options.command == "serve":
             return serve(project, options.port)
-        profile = Profile.read(project, options.profile)
+        profile = study(project, options)
         if options.command == "check":
             return check_all(project, profile)
         if options.command == "paper":
@@ -169,9 +166,10 @@ def bench(project: Project, profile: Profile) -> int:
     if not_done:
         raise ReportError(
             f"A build of profile {profile.name} has something to do ({', '.join(not_done)}); "
-            f"run `make report PROFILE={profile.name}` first, so that there is nothing to do."
+            f"run `make report {profile.asked}` first, so that there is nothing to do."
         )
     command = [sys.executable, "-m", "report", "build", "--profile", profile.name]
+    command += ["--corpus", profile.corpus] if profile.corpus else []
     seconds = []
     for _ in range(4):  # the first one may still have pages to build
         begin = time.monotonic()

@@ -22,6 +22,7 @@ from typing import Any
 import nbformat
 import psutil
 
+from .corpus import corpus_data
 from .key import data_files, key_of
 from .notebook import FINISH, Notebook
 from .profile import Profile
@@ -258,6 +259,9 @@ class Attempt:
         for path in data_files(project, self.notebook):
             if path.stat().st_mtime > self.started:
                 parts["data"] = parts["data"] | {project.relative(path): CHANGED}
+        for name, now in corpus_data(project, self.before["parameters"]).items():
+            if now != self.before["data"].get(name):
+                parts["data"] = parts["data"] | {name: CHANGED}
         manifest = {
             "schema": SCHEMA,
             "phase": self.phase,

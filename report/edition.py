@@ -23,15 +23,17 @@ class Edition:
     commit: str = ""  # the last that changed anything the book is made of; empty where there is no git
     date: str = ""  # of that commit, year-month-day
     dirty: bool = False  # whether any such thing differs from the commit
+    corpus: str = ""  # the folder of a prepared corpus that its phases hear, where one was given
 
     @classmethod
     def of(cls, project: Project, profile: Profile) -> Edition:
         these = ["--", ".", *(f":(exclude,top){path}" for path in NOT_IN_THE_BOOK)]
         last = _git(project, "log", "-1", "--format=%H %cs", *these)
         if not last:
-            return cls(profile.name)
+            return cls(profile.name, corpus=profile.corpus)
         commit, date = last.split()
-        return cls(profile.name, commit, date, bool(_git(project, "status", "--porcelain", *these)))
+        dirty = bool(_git(project, "status", "--porcelain", *these))
+        return cls(profile.name, commit, date, dirty, profile.corpus)
 
     def footer(self) -> str:
         """One line of HTML for the foot of every page."""
@@ -69,7 +71,7 @@ class Edition:
             f"{{download}}`results <../runs/{phase}/results.json>`, "
             f"{{download}}`executed notebook <../runs/{phase}/{phase}.ipynb>`"
         )
-        command = f"make report PROFILE={self.profile}"
+        command = f"make report PROFILE={self.profile}" + (f" CORPUS={self.corpus}" if self.corpus else "")
         if self.commit:
             command = f"git checkout {self.commit} && {command}"
         lines = [

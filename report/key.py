@@ -9,6 +9,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from .corpus import corpus_data
 from .notebook import Notebook
 from .project import Project, ReportError, digest, file_digest
 
@@ -50,7 +51,8 @@ def parts_before(
     return {
         "notebook": notebook.code_digest,
         "parameters": parameters,
-        "data": {project.relative(path): file_digest(path) for path in data_files(project, notebook)},
+        "data": {project.relative(path): file_digest(path) for path in data_files(project, notebook)}
+        | corpus_data(project, parameters),
         "upstream": upstream,
         "lock": {name: file_digest(project.root / name) for name in LOCKS},
         "kernel": f"{platform.python_implementation()} {platform.python_version()}",

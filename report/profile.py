@@ -14,6 +14,12 @@ from .project import Project, ReportError
 class Profile:
     name: str
     phases: dict[str, dict[str, Any]]  # phase → parameters, in the order in which they run
+    corpus: str = ""  # the folder whose music they hear, where one was given (report.corpus)
+
+    @property
+    def asked(self) -> str:
+        """How make is asked for it: ``PROFILE=etude``."""
+        return f"PROFILE={self.name}" + (f" CORPUS={self.corpus}" if self.corpus else "")
 
     @classmethod
     def read(cls, project: Project, name: str) -> Profile:

@@ -58,6 +58,16 @@ class AudioFile:
         return read_file(self.path)
 
     @cached_property
+    def seconds(self) -> float:
+        """Its length, from the file's head; raises :class:`InterpError` if it is missing or not audio."""
+        import soundfile
+
+        try:
+            return soundfile.info(self.path).duration
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise InterpError(f"Cannot read audio from {self.path}: {error}") from error
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the file."""
         try:

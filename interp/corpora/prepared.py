@@ -158,6 +158,14 @@ def is_prepared(folder: Path) -> bool:
     return (folder / ABOUT).is_file() and (folder / CLIPS).is_file()
 
 
+def facts_of(source: str | Path) -> dict[str, Any]:
+    """What ``corpus.json`` says of a prepared corpus, by folder or name; nothing of any other."""
+    for folder in (Path(source), home() / source):
+        if is_prepared(folder):
+            return json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    return {}
+
+
 def read_prepared(folder: str | Path) -> Corpus:
     """Read a prepared corpus.
 

@@ -59,6 +59,13 @@ def within_between(vectors: Vectors, conditions: Sequence, clusters: Sequence) -
     return Contrast(within, between, within - between)
 
 
+def unmixed(conditions: Sequence, clusters: Sequence) -> np.ndarray:
+    """Which clips are of a cluster with one condition, [clip] bool: the others have no contrast."""
+    condition = codes(conditions)
+    _, first, cluster = np.unique(np.asarray(clusters), return_index=True, return_inverse=True)
+    return ~np.isin(cluster, cluster[condition[first][cluster] != condition])
+
+
 def permutation_test(
     vectors: Vectors, conditions: Sequence, clusters: Sequence, n: int = 2000, seed: int = 0
 ) -> Test:

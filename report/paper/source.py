@@ -71,7 +71,7 @@ class Paper:
             if status != "done":
                 raise ReportError(
                     f"The {name.replace('-', ' ')} needs {phase}, which is {status}; run `make report "
-                    f"PROFILE={profile.name}` first, or make a smaller paper with PHASE={max(1, kind - 1)}."
+                    f"{profile.asked}` first, or make a smaller paper with PHASE={max(1, kind - 1)}."
                 )
         done = {phase: now for phase, now in found.items() if now.status == "done"}
         results = {phase: read_json(now.folder / "results.json") for phase, now in done.items()}

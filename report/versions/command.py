@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..corpus import add_study, study
 from ..lock import build_lock
 from ..profile import Profile
 from ..project import Project, ReportError, write_atomic
@@ -29,14 +30,14 @@ def add_arguments(commands: Any) -> None:
     text = 'also write the summary into CHANGELOG.md, under "Results changed"'
     diff.add_argument("--changelog", action="store_true", help=text)
     for command in (publish, diff):
-        command.add_argument("--profile", default="etude", help="a file of phases/profiles (default: etude)")
+        add_study(command)
         text = "the folder of versions (default: build/site)"
         command.add_argument("--site", type=Path, help=text)
 
 
 def run(project: Project, options: argparse.Namespace) -> int:
     site = (options.site or project.build / "site").resolve()
-    profile = Profile.read(project, options.profile)
+    profile = study(project, options)
     return {"publish": _publish, "diff": _diff}[options.command](project, profile, site, options)
 
 

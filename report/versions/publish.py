@@ -47,7 +47,7 @@ def publish(project: Project, profile: Profile, version: str, site: Path, browse
     found = states(project, profile)
     not_done = [f"{now.phase} is {now.status}" for now in found if now.status != "done"]
     if not_done:
-        raise ReportError(f"{', '.join(not_done)}; run `make report PROFILE={profile.name}` first.")
+        raise ReportError(f"{', '.join(not_done)}; run `make report {profile.asked}` first.")
     build_book(project, collect(project, profile, found))
     _must_be_clean("The book", check_everything(project, profile, browser=browser)[1])
     site.mkdir(parents=True, exist_ok=True)

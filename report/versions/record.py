@@ -116,7 +116,7 @@ def working(project: Project, profile: Profile) -> Version:
     if not_done:
         raise ReportError(
             f"The working tree has no finished runs of today's code ({', '.join(not_done)}); "
-            f"run `make report PROFILE={profile.name}` first."
+            f"run `make report {profile.asked}` first."
         )
     phases = {
         now.phase: Phase(read_json(now.folder / "results.json"), now.manifest, now.folder, now.folder)

@@ -92,3 +92,35 @@ def deam(folder, songs=range(2, 24), header="song_id, valence_mean, valence_std,
     for song in [*songs, 2001]:
         tone(folder / f"MEMD_audio/{song}.wav", 200 + song)
     return folder
+
+
+def vgmidi(folder: Path, seconds: float = 3.0) -> Path:
+    """VGMIDI's layout with real melodies: the tunes of ``etude/tunes.py``, slow and fast, in two keys.
+
+    Valence is the sign of the mode, arousal that of the tempo. A tune at a tempo is a piece, its keys are
+    phrases; the first piece has a phrase of another emotion, as happens there.
+    """
+    from dataclasses import replace
+
+    import pretty_midi
+
+    from etude.tunes import TUNES
+
+    table = ["id,series,console,game,piece,midi,valence,arousal"]
+    (folder / "labelled/phrases").mkdir(parents=True)
+    for tune in TUNES:
+        for arousal, pace in ((-1, 0.6), (1, 1.3)):
+            for key in (0, 3):
+                song, piano = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(0)
+                for note in replace(tune, beats_per_minute=pace * tune.beats_per_minute).notes(seconds):
+                    sounding = note.velocity, note.pitch + key, note.start, note.start + note.length
+                    piano.notes.append(pretty_midi.Note(*sounding))
+                song.instruments.append(piano)
+                piece = f"{tune.name.replace(',', '')} at {pace}"
+                name = f"labelled/phrases/Old tunes_none_{piece}_{key}.mid"
+                song.write(str(folder / name))
+                odd = len(table) == 1
+                valence = {"major": 1, "minor": -1}[tune.mode] * (-1 if odd else 1)
+                table.append(f"{len(table)},Old,none,Old tunes,{piece},{name},{valence},{arousal}")
+    (folder / "vgmidi_labelled.csv").write_text("\n".join(table), encoding="utf-8")
+    return folder
