@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 DECODERS = ("cached", "audiocraft")
 
-Text = tuple[
-    torch.Tensor, torch.Tensor
-]  # values [row, text token, d_model] and mask, as the T5Conditioner gives
+Decoder = Callable[[torch.Tensor], torch.Tensor]
+# values [row, text token, d_model] and mask, as the T5Conditioner gives
+Text = tuple[torch.Tensor, torch.Tensor]
 
 
 class CachedDecoder:
@@ -139,21 +139,20 @@ class StreamingDecoder:
 
 
 @contextmanager
-def decoding(
-    model: Model, decoder: str, texts: list[Text], steps: int
-) -> Iterator[list[Callable[[torch.Tensor], torch.Tensor]]]:
+def decoding(model: Model, decoder: str, texts: list[Text], steps: int) -> Iterator[list[Decoder]]:
     """One decoder for each of ``texts``, ready for a sequence of at most ``steps``."""
     if decoder == "cached" and model.backend == "audiocraft":
         yield [CachedDecoder(model, text, steps) for text in texts]
-    else:
-        with model.lm.streaming():
+    else:  # other backends are told how long the run is, and keep keys and values in one place as well
+        ahead = {} if model.backend == "audiocraft" or decoder != "cached" else {"steps": steps}
+        with model.lm.streaming(**ahead):
             yield [StreamingDecoder(model, text) for text in texts]
 
 
 def why_not(model: Model) -> str | None:
     """The reason why :class:`CachedDecoder` cannot stand in for audiocraft's forward pass, or None."""
     if model.backend != "audiocraft":
-        return None  # it has a cache of its own, see decoding()
+        return None  # it has one of its own, see decoding()
     from audiocraft.modules.transformer import StreamingTransformerLayer
 
     lm = model.lm

@@ -168,9 +168,10 @@ def generate(
         Number of every clip's random stream; None counts 0, 1, 2, … Clips of the same number draw the same
         variates, so that what differs between them is not chance but prompt or edit.
     decoder : str
-        "cached" runs the steps with :class:`~interp.decoder.CachedDecoder`; where that cannot be, it warns
-        with the reason and does as "audiocraft", which runs audiocraft's own forward pass: slower, the same
-        up to rounding.
+        "cached" keeps keys and values in tensors of full length: it runs the steps with
+        :class:`~interp.decoder.CachedDecoder`, or with transformers' forward pass on such tensors. Where that
+        cannot be, it warns with the reason and does as "audiocraft", the backend's own way of going on, which
+        makes them anew at every step: slower, the same up to rounding.
     progress : bool
         Show a progress bar.
 

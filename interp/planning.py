@@ -7,8 +7,8 @@ constant::
 
     peak(clips, seconds) = seconds x (a + b clips)
 
-Time is measured likewise: single steps at the beginning and near the end of a clip, whose cost grows with the
-keys and values that each step reads, one pass, and one decoding.
+Time is measured likewise: steps at the beginning and at the end of a clip, drawing included, since their cost
+grows with the keys and values that each step reads; one pass of a batch over a short clip; and one decoding.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .activations import capture
+from .decoder import Text
 from .errors import InterpError, check_positive, check_whole, unknown
 from .generation import text_length
 from .memory import free_bytes, peak_bytes
-from .sampling import delayed, text_condition
+from .sampling import delayed, exponential_noise, next_tokens, text_condition
 from .sites import expand_sites
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 MEASURED = 2.0  # seconds of the clips that are measured, where the asked ones are as long
+STEPS = 16  # of which the mean is taken: random variates come in blocks of as many
 LEAVE = 0.9  # share of the free memory that may be used
 PROMPT = "upbeat cheerful pop music with piano"
 
@@ -187,7 +189,7 @@ def plan(
     sizes = [batch] if batch else [*(2**k for k in range(clips.bit_length())), clips]
     fitting = [n for n in sizes if n <= clips and max(generation(n), listening(n)) <= room]
     chosen_batch = max(fitting, default=min(sizes))
-    per_step, passing, decoding = _clock(model, window, chosen_batch, chosen, rows)
+    clock = _clock(model, window, chosen_batch, chosen, rows)
     held = clips * values * size
     import psutil
 
@@ -206,8 +208,9 @@ def plan(
         activations=held,
         disk=clips * values * (2 if dtype == "float16" else 4),
         offload="memory" if held < 0.5 * psutil.virtual_memory().available else "store",
-        generation_seconds=math.ceil(clips / chosen_batch) * frames * per_step + clips * seconds * decoding,
-        capture_seconds=clips * frames * passing,
+        generation_seconds=math.ceil(clips / chosen_batch) * (clock.begin + frames * clock.step)
+        + clips * seconds * clock.decoded,
+        capture_seconds=clips * frames * clock.frame,
         measured_seconds=time.perf_counter() - began,
     )
 
@@ -238,10 +241,7 @@ def _stepping(model: Model, clips: int, frames: int) -> int:
     tables = (2 * q * v * d + q * d + (frames + max(model.delays)) * d) * size
     noise = 16 * clips * q * v * 4 if model.device.type != "cpu" else 0  # on the CPU it is numpy's memory
     step = rows * (d * 8 + 2 * model.d_mlp) * size + 6 * rows * q * v * 4
-    growing = 0
-    if model.backend == "transformers":  # its caches are made anew at every step, layer by layer
-        growing = _caches(model, clips, frames) // model.n_layers
-    return _caches(model, clips, frames) + tables + noise + step + growing
+    return _caches(model, clips, frames) + tables + noise + step
 
 
 Line = Callable[[int, float], float]
@@ -299,8 +299,26 @@ def _made_up(model: Model, clips: int, seconds: float):
     )
 
 
-def _clock(model: Model, seconds: float, batch: int, sites: list, rows: str) -> tuple[float, float, float]:
-    """Seconds for a step of a batch, for a captured frame of a clip, and for a decoded second of a clip."""
+@dataclass(frozen=True)
+class Clocked:
+    """Seconds that were measured.
+
+    Attributes
+    ----------
+    begin, step : float
+        For a batch before its first step, and for each step of it.
+    frame, decoded : float
+        For a captured frame, and for a decoded second, of one clip.
+    """
+
+    begin: float
+    step: float
+    frame: float
+    decoded: float
+
+
+def _clock(model: Model, seconds: float, batch: int, sites: list, rows: str) -> Clocked:
+    """Time what a batch is made of, as it is made: steps early and late in a clip, a pass, a decoding."""
     from .decoder import decoding, why_not
 
     def timed(run: Callable[[], object]) -> float:
@@ -311,51 +329,46 @@ def _clock(model: Model, seconds: float, batch: int, sites: list, rows: str) -> 
         return time.perf_counter() - begin
 
     made = _made_up(model, batch, seconds)
-    steps = made.tokens.shape[-1] + max(model.delays)
-    sequence = (
-        delayed(made.tokens, model.delays, model.special_token)[..., :-1].repeat(2, 1, 1).to(model.device)
-    )
-    few = min(8, steps // 2)
-    length = made.text_steps[0]
-    with model.musicgen.autocast:
+    sequence = delayed(made.tokens, model.delays, model.special_token)[..., :-1].to(model.device)
+    steps, length = sequence.shape[-1], made.text_steps[0]
+    few = min(STEPS, steps // 2)
+    noise = exponential_noise(0, list(range(batch)), (model.n_codebooks, model.cardinality), model.device)
+    kind = "audiocraft" if why_not(model) else "cached"
+
+    def text() -> Text:
         texts = [text_condition(model, prompts, length) for prompts in (made.prompts, [None] * batch)]
-        text = tuple(torch.cat(parts) for parts in zip(*texts, strict=True))
+        return tuple(torch.cat(parts) for parts in zip(*texts, strict=True))
 
-        def go(decode, first: int) -> float:
-            turns = [timed(lambda s=s: decode(sequence[..., s : s + 1])) for s in range(first, first + few)]
-            return sorted(turns)[few // 2]
+    def ready() -> None:
+        with decoding(model, kind, [text()], steps):
+            pass
 
-        kind = "audiocraft" if why_not(model) else "cached"
-        with decoding(model, kind, [text], steps) as (decode,):
-            decode(sequence[..., :1])
-            early = go(decode, 1)
-        with decoding(model, kind, [text], steps) as (decode,):
-            if hasattr(
-                decode, "position"
-            ):  # its caches are there at full length: what they hold costs nothing
-                decode(sequence[..., :1])
-                decode.position = steps - few
+    def go(first: int) -> float:
+        """Seconds for a step of those from ``first`` on."""
+
+        def draw() -> None:
+            for s in range(first, first + few):
+                next_tokens(decoders, sequence[..., s : s + 1], made, noise)
+
+        with decoding(model, kind, [text()], steps) as decoders:
+            (decode,) = decoders
+            if hasattr(decode, "position"):  # its caches have their full length: their content is no matter
+                decode(sequence[..., :1].repeat(2, 1, 1))
+                decode.position = first
             else:
-                decode(sequence[..., : steps - few])
-            late = go(decode, steps - few)
-    drawing = _drawing(model, batch, timed)
-    short = _made_up(model, min(batch, 2), min(seconds, MEASURED))
+                decode(sequence[..., :first].repeat(2, 1, 1))
+            return timed(draw) / few
+
+    with model.musicgen.autocast:
+        ready()  # the first call pays for what is made once
+        begin, step = timed(ready), (go(1) + go(steps - few)) / 2
+    short = _made_up(model, batch, min(seconds, MEASURED))
     names = [site.name for site in sites]
     once = min(timed(lambda: capture(model, short, sites=names, rows=rows)) for _ in range(2))
-    frames = short.tokens.shape[-1] * len(short)
-    tokens = short.tokens.to(model.device)
+    tokens = short.tokens[:2].to(model.device)
     decoded = min(timed(lambda: model.codec.decode(tokens, None)) for _ in range(2))
-    return (early + late) / 2 + drawing, once / frames, decoded / (len(short) * short.seconds)
-
-
-def _drawing(model: Model, batch: int, timed: Callable[[Callable[[], object]], float]) -> float:
-    """Seconds to draw the tokens of one step, random variates included."""
-    from .sampling import _draw, exponential_noise
-
-    shape = (model.n_codebooks, model.cardinality)
-    noise = exponential_noise(0, list(range(batch)), shape, model.device)
-    logits = torch.zeros(batch, *shape, device=model.device)
-    return timed(lambda: [_draw(logits, 1.0, 250, noise) for _ in range(16)]) / 16
+    frames, heard = short.tokens.shape[-1] * batch, short.seconds * len(tokens)
+    return Clocked(begin, step, once / frames, decoded / heard)
 
 
 def _wait(device: torch.device) -> None:

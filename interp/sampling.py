@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .decoder import Text, decoding
+from .decoder import Decoder, Text, decoding
 from .errors import InterpError
 from .halving import in_batches
 from .hooks import Pass, running
@@ -136,12 +136,8 @@ def _fill(
     with decoding(model, plan.decoder, texts, n_steps - 1) as decoders:
         for step in range(1 + known + min(model.delays), n_steps):
             layout.next_start = start
-            rows = sequence[..., start:step].repeat(2 // len(decoders), 1, 1)
-            logits = torch.cat([decode(rows) for decode in decoders]).float()
-            cond, null = logits.chunk(2)
-            logits = null + (cond - null) * plan.cfg_coef
-            finite &= logits.isfinite().all()
-            drawn = _draw(logits, plan.temperature, plan.top_k, noise)
+            drawn, sound = next_tokens(decoders, sequence[..., start:step], plan, noise)
+            finite &= sound
             sequence[..., step] = torch.where(unknown[..., step], drawn, sequence[..., step])
             start = step
             yield step
@@ -152,6 +148,16 @@ def _fill(
     frames = tokens.shape[-1]
     for codebook, delay in enumerate(model.delays):
         tokens[:, codebook] = sequence[:, codebook, 1 + delay : 1 + delay + frames]
+
+
+def next_tokens(
+    decoders: list[Decoder], sequence: torch.Tensor, plan: Generation, noise: Iterator[torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is drawn after ``sequence`` [clip, codebook, step], [clip, codebook], and: were logits finite?"""
+    rows = sequence.repeat(2 // len(decoders), 1, 1)
+    cond, null = torch.cat([decode(rows) for decode in decoders]).float().chunk(2)
+    logits = null + (cond - null) * plan.cfg_coef
+    return _draw(logits, plan.temperature, plan.top_k, noise), logits.isfinite().all()
 
 
 def delayed(tokens: torch.Tensor, delays: list[int], special_token: int) -> torch.Tensor:

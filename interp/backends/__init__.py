@@ -10,8 +10,9 @@ names this library took over:
 ``lm.places``                         where in a block the sites are, see :data:`interp.sites.PLACES`
 ``lm(sequence, conditions,            logits [row, codebook, step, entry] of what follows each step of
 condition_tensors)``                  [row, codebook, step]; the text is ``condition_tensors["description"]``
-``lm.streaming()``                    a context in which calls go on from each other; the state is got and put
-                                      by ``get_streaming_state`` and ``set_streaming_state``
+``lm.streaming(steps=None)``          a context in which calls go on from each other, for at most ``steps`` if
+                                      that is given (audiocraft's takes none); the state is got and put by
+                                      ``get_streaming_state`` and ``set_streaming_state``
 ``lm.dim``, ``num_codebooks``,        width, codebooks, entries in each, and the token where there is no code
 ``card``, ``special_token_id``
 ``lm.pattern_provider.delays``        delay of every codebook in steps

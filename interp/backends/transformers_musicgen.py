@@ -68,7 +68,7 @@ class LanguageModel(nn.Module):
         self.card = self.special_token_id = config.vocab_size
         delays = [codebook // config.audio_channels for codebook in range(config.num_codebooks)]
         self.pattern_provider = SimpleNamespace(delays=delays, flatten_first=0, empty_initial=0)
-        self._cache, self._streaming = None, False
+        self._cache, self._streaming, self._steps = None, False, None
 
     def forward(self, sequence: torch.Tensor, conditions: list, condition_tensors: dict) -> torch.Tensor:
         """Logits [row, codebook, step, entry] of what follows ``sequence`` [row, codebook, step]."""
@@ -76,6 +76,8 @@ class LanguageModel(nn.Module):
         # An empty text is zeros at every position, so attention to it gives zeros whatever its mask says; but
         # a mask that leaves nothing to attend to would give 0 / 0.
         mask = mask.masked_fill(mask.sum(-1, keepdim=True) == 0, 1)
+        if self._streaming and self._cache is None and self._steps is not None:
+            self._cache = _caches(len(self.transformer.layers), self._steps)
         found = self.decoder.model.decoder(
             input_ids=sequence.flatten(0, 1),
             encoder_hidden_states=text,
@@ -87,13 +89,13 @@ class LanguageModel(nn.Module):
         return torch.stack([head(found.last_hidden_state) for head in self.decoder.lm_heads], dim=1)
 
     @contextmanager
-    def streaming(self) -> Iterator[None]:
-        """Calls inside go on from the one before."""
-        self._streaming, self._cache = True, None
+    def streaming(self, steps: int | None = None) -> Iterator[None]:
+        """Calls inside go on from the one before, for at most ``steps`` if that is given."""
+        self._streaming, self._cache, self._steps = True, None, steps
         try:
             yield
         finally:
-            self._streaming, self._cache = False, None
+            self._streaming, self._cache, self._steps = False, None, None
 
     def get_streaming_state(self) -> dict:
         """Keys and values of what was put in so far."""
@@ -132,6 +134,31 @@ class LanguageModel(nn.Module):
         bound = self.text.output_proj.in_features**-0.5  # torch's own initialisation of a linear layer
         for weight in self.text.output_proj.parameters():
             weight.copy_(torch.empty(weight.shape).uniform_(-bound, bound, generator=random))
+
+
+def _caches(layers: int, steps: int):
+    """Keys and values of a run: of its steps in tensors of full length, of the text as transformers does."""
+    from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
+
+    class Room(DynamicLayer):
+        """What transformers makes anew at every step, one step longer, is written into one tensor."""
+
+        def update(
+            self, keys: torch.Tensor, values: torch.Tensor, *_, **__
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            begin = self.get_seq_length()
+            if not self.is_initialized:
+                self.lazy_initialization(keys, values)
+                rows, heads, _, width = keys.shape
+                self.room = keys.new_empty(2, rows, heads, steps, width)
+            stop = begin + keys.shape[2]
+            self.room[0, :, :, begin:stop], self.room[1, :, :, begin:stop] = keys, values
+            self.keys, self.values = self.room[:, :, :, :stop]
+            return self.keys, self.values
+
+    return EncoderDecoderCache(
+        Cache(layers=[Room() for _ in range(layers)]), Cache(layers=[DynamicLayer() for _ in range(layers)])
+    )
 
 
 class Codec(nn.Module):

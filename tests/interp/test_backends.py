@@ -93,6 +93,25 @@ def test_they_draw_the_same_tokens(pair):
     assert torch.equal(one.tokens, other.tokens)
 
 
+@torch.no_grad()
+def test_transformers_keeps_keys_and_values_in_one_place(pair):
+    """To the last bit as transformers alone: one tensor for the run, in place of a new one at every step."""
+    _, second = pair
+    sequence = torch.randint(0, second.cardinality, (2, 4, 12), generator=torch.Generator().manual_seed(0))
+    text = text_condition(second, EQUAL, 3)
+    found, places = {}, {}
+    for kind in ("cached", "audiocraft"):
+        with decoding(second, kind, [text], 12) as (decode,):
+            found[kind], places[kind] = [], set()
+            for first, stop in [(0, 5), *((s, s + 1) for s in range(5, 12))]:
+                found[kind].append(decode(sequence[..., first:stop]))
+                keys = decode.state["cache"].self_attention_cache.layers[0].keys
+                assert keys.shape[2] == stop
+                places[kind].add(keys.untyped_storage().data_ptr())
+    assert all(torch.equal(a, b) for a, b in zip(found["cached"], found["audiocraft"], strict=True))
+    assert len(places["cached"]) == 1 < len(places["audiocraft"])
+
+
 def test_streaming_equals_teacher_forced_in_transformers(pair):
     """Of new clips, and of such as go on from audio, beyond one window."""
     _, second = pair

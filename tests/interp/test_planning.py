@@ -1,5 +1,9 @@
 """A plan is held against what then happens, at several sizes."""
 
+import time
+from statistics import median
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -90,12 +94,10 @@ def test_the_batch_is_what_fits(model):
 
 
 def test_time_is_counted_from_what_was_clocked(model, monkeypatch):
-    """0.01 s a step of a batch, 1 ms a captured frame of a clip, 0.1 s a decoded second of a clip."""
-    monkeypatch.setattr(planning, "_clock", lambda *args: (0.01, 0.001, 0.1))
-    plan = interp.plan(model, 2, batch=3, clips=7)
-    assert plan.generation_seconds == pytest.approx(
-        3 * 100 * 0.01 + 7 * 2 * 0.1
-    )  # three batches of 100 frames
+    """0.5 s to begin a batch, 0.01 s a step, 1 ms a captured frame of a clip, 0.1 s a decoded second."""
+    monkeypatch.setattr(planning, "_clock", lambda *args: planning.Clocked(0.5, 0.01, 0.001, 0.1))
+    plan = interp.plan(model, 2, batch=3, clips=7)  # three batches of 100 frames
+    assert plan.generation_seconds == pytest.approx(3 * (0.5 + 100 * 0.01) + 7 * 2 * 0.1)
     assert plan.capture_seconds == pytest.approx(7 * 100 * 0.001)
     longer = interp.plan(model, 4, batch=3, clips=7)
     assert longer.caches > 1.8 * plan.caches and longer.weights == plan.weights
@@ -104,8 +106,8 @@ def test_time_is_counted_from_what_was_clocked(model, monkeypatch):
 
 @torch.no_grad()
 def test_what_is_clocked_is_time(model):
-    step, frame, decoded = planning._clock(model, 1.0, 2, expand_sites(model, ["resid"], None), "cond")
-    assert 0 < frame < step < 1 and 0 < decoded < 10
+    clock = planning._clock(model, 1.0, 2, expand_sites(model, ["resid"], None), "cond")
+    assert 0 < clock.frame < clock.step < 1 and 0 < clock.decoded < 10 and 0 < clock.begin < 10
 
 
 def test_bad_plans(model):
@@ -138,3 +140,29 @@ def test_etude_as_planned(clips, seconds):
     found, plan, _ = ratios(interp.load("etude"), clips, seconds, rows="both")
     print(found, plan)
     assert all(RANGE[0] <= ratio <= RANGE[1] for ratio in found.values()), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("clips", "seconds"), [(1, 2), (4, 4)])
+def test_time_as_planned(clips, seconds, monkeypatch):
+    """In processor time of one thread, in which what else the machine does cancels; medians of five pairs."""
+    monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=time.process_time))
+    model, threads, pairs = interp.load("etude"), torch.get_num_threads(), []
+    prompts = [planning.PROMPT] * clips
+
+    def took(run, *args, **how):
+        begin = time.process_time()
+        return run(*args, **how), time.process_time() - begin
+
+    try:
+        torch.set_num_threads(1)
+        for _ in range(5):
+            plan = interp.plan(model, seconds, batch=clips, clips=clips)
+            made, drawing = took(model.generate, prompts, seconds=seconds, progress=False)
+            _, listening = took(interp.capture, model, made)
+            pairs.append((plan.generation_seconds / drawing, plan.capture_seconds / listening))
+    finally:
+        torch.set_num_threads(threads)
+    found = dict(zip(("generation", "capture"), map(median, zip(*pairs, strict=True)), strict=True))
+    print(found)
+    assert all(RANGE[0] <= ratio <= RANGE[1] for ratio in found.values()), pairs
