@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corpora.tables import Problems
+from corpora.tables import Cells, Problems
 from interp.corpora import Corpus, Label
 from interp.corpora.prepared import About, home, is_prepared, read_prepared
 from interp.errors import InterpError
@@ -102,6 +102,19 @@ def files(folder: Folders, suffixes: tuple[str, ...]) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in suffixes and not path.name.startswith("._") and path.is_file()
     )
+
+
+def rated_song(
+    cells: Cells,
+    song: str,
+    columns: tuple[str, str],
+    scale: tuple[float, float],
+    labels: Mapping[str, Label],
+    curve: Sequence[tuple[float, float, float]] = (),
+) -> Row:
+    """A song that is a group of its own, with valence and arousal in ``columns``, on ``scale``."""
+    valence, arousal = (cells.scaled(name, *scale) for name in columns)
+    return Row(song, (song,), song, valence, arousal, labels=labels, curve=tuple(curve))
 
 
 def by_key(paths: list[Path], key: Callable[[Path], str]) -> dict[str, Path]:

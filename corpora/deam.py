@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from corpora.dataset import AUDIO, DataSet, Folders, Row, by_key, files, needed_tables, tables
+from corpora.dataset import AUDIO, DataSet, Folders, Row, by_key, files, needed_tables, rated_song, tables
 from corpora.tables import Cells, Problems, read_rows
 from interp.corpora.prepared import About
 from interp.errors import InterpError
@@ -30,18 +30,8 @@ def rows(folder: Folders, problems: Problems) -> list[Row]:
 
     def make(cells: Cells) -> Row:
         song = cells.text("song_id")
-        return Row(
-            id=song,
-            keys=(song,),
-            group=song,
-            valence=cells.scaled("valence_mean", *SCALE),
-            arousal=cells.scaled("arousal_mean", *SCALE),
-            labels={
-                "valence_std": cells.number("valence_std", 0, 8) / 4,
-                "arousal_std": cells.number("arousal_std", 0, 8) / 4,
-            },
-            curve=curves.get(song, ()),
-        )
+        spread = {f"{axis}_std": cells.number(f"{axis}_std", 0, 8) / 4 for axis in ("valence", "arousal")}
+        return rated_song(cells, song, ("valence_mean", "arousal_mean"), SCALE, spread, curves.get(song, ()))
 
     needed = ("song_id", "valence_mean", "valence_std", "arousal_mean", "arousal_std")
     found: list[Row] = []

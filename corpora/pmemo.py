@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from corpora.dataset import AUDIO, DataSet, Folders, Row, by_key, files, needed_tables, tables
+from corpora.dataset import AUDIO, DataSet, Folders, Row, by_key, files, needed_tables, rated_song, tables
 from corpora.tables import Cells, Problems, read_rows
 from interp.corpora.prepared import About
 
@@ -34,15 +34,8 @@ def rows(folder: Folders, problems: Problems) -> list[Row]:
 
     def make(cells: Cells) -> Row:
         song = cells.text("musicId")
-        return Row(
-            id=song,
-            keys=(song,),
-            group=song,
-            valence=cells.scaled(VALENCE, 0, 1),
-            arousal=cells.scaled(AROUSAL, 0, 1),
-            labels=known.get(song, {}),
-            curve=tuple(sorted(curves.get(song, ()))),
-        )
+        curve = sorted(curves.get(song, ()))
+        return rated_song(cells, song, (VALENCE, AROUSAL), (0, 1), known.get(song, {}), curve)
 
     (table, *_) = needed_tables(folder, ABOUT, "static_annotations.csv")
     return read_rows(table, ("musicId", VALENCE, AROUSAL), problems, make, key=lambda row: row.id)

@@ -10,7 +10,7 @@ import torch
 
 from . import codec
 from .errors import InterpError, check_list, check_positive
-from .generation import Generation, check_prompts, text_length
+from .generation import Generation, check_prompts, undrawn
 
 if TYPE_CHECKING:
     from .corpora import Clip, Corpus
@@ -133,22 +133,4 @@ def encode(
         audio.append(waveforms if keep_audio else waveforms[..., :0])
         lengths.append(waveforms.shape[-1] / model.sample_rate)
         _check_same_length(lengths)
-    tokens = torch.cat(tokens)
-    return Generation(
-        tokens=tokens,
-        audio=torch.cat(audio),
-        prompts=prompts,
-        seconds=tokens.shape[-1] / model.frame_rate,
-        seed=0,
-        cfg_coef=1.0,
-        batch_size=batch_size,
-        temperature=0.0,
-        top_k=0,
-        two_step_cfg=False,
-        sample_rate=model.sample_rate,
-        frame_rate=model.frame_rate,
-        text_steps=[text_length(model, [prompt]) for prompt in prompts],
-        prompt_frames=tokens.shape[-1],
-        model=model.name,
-        drawn=False,
-    )
+    return undrawn(model, torch.cat(tokens), prompts, torch.cat(audio), batch_size)

@@ -230,6 +230,34 @@ def generate(
     return replace(plan, tokens=tokens, audio=audio)
 
 
+def undrawn(
+    model: Model,
+    tokens: torch.Tensor,
+    prompts: list[str | None],
+    audio: torch.Tensor | None = None,
+    batch_size: int = 8,
+) -> Generation:
+    """Tokens [clip, codebook, frame] that were not drawn, as a generation; seed and guidance mean nothing."""
+    return Generation(
+        tokens=tokens,
+        audio=torch.empty(len(tokens), model.channels, 0) if audio is None else audio,
+        prompts=prompts,
+        seconds=tokens.shape[-1] / model.frame_rate,
+        seed=0,
+        cfg_coef=1.0,
+        batch_size=batch_size,
+        temperature=0.0,
+        top_k=0,
+        two_step_cfg=False,
+        sample_rate=model.sample_rate,
+        frame_rate=model.frame_rate,
+        text_steps=[text_length(model, [prompt]) for prompt in prompts],
+        prompt_frames=tokens.shape[-1],
+        model=model.name,
+        drawn=False,
+    )
+
+
 def check_prompts(prompts: list[str | None]) -> list[str | None]:
     """Return the prompts if they are a non-empty list of strings and Nones, else raise."""
     prompts = check_list(prompts, "prompts")

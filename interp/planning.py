@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,7 +24,7 @@ import torch
 from .activations import capture
 from .decoder import Text
 from .errors import InterpError, check_positive, check_whole, unknown
-from .generation import text_length
+from .generation import text_length, undrawn
 from .memory import free_bytes, peak_bytes
 from .sampling import delayed, exponential_noise, next_tokens, text_condition
 from .sites import expand_sites
@@ -275,28 +275,11 @@ def _lines(model: Model, seconds: float, sites: list, rows: str) -> tuple[Line, 
 
 def _made_up(model: Model, clips: int, seconds: float):
     """Clips of random tokens: what they take does not depend on what they are."""
-    from .generation import Generation
-
-    frames = int(seconds * model.frame_rate)
     random = torch.Generator().manual_seed(0)
-    shape = (clips, model.n_codebooks, frames)
-    return Generation(
-        tokens=torch.randint(0, model.cardinality, shape, generator=random),
-        audio=torch.empty(clips, model.channels, 0),
-        prompts=[PROMPT] * clips,
-        seconds=seconds,
-        seed=0,
-        cfg_coef=3.0,
-        batch_size=clips,
-        temperature=1.0,
-        top_k=250,
-        two_step_cfg=False,
-        sample_rate=model.sample_rate,
-        frame_rate=model.frame_rate,
-        text_steps=[text_length(model, [PROMPT])] * clips,
-        model=model.name,
-        drawn=False,
-    )
+    shape = (clips, model.n_codebooks, int(seconds * model.frame_rate))
+    tokens = torch.randint(0, model.cardinality, shape, generator=random)
+    made = undrawn(model, tokens, [PROMPT] * clips, batch_size=clips)
+    return replace(made, cfg_coef=3.0, temperature=1.0, top_k=250)  # as clips are drawn
 
 
 @dataclass(frozen=True)
