@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .activations import capture
-from .decoder import Text
+from .decoder import Text, decoding, why_not
 from .errors import InterpError, check_positive, check_whole, unknown
 from .generation import text_length, undrawn
 from .memory import free_bytes, peak_bytes
@@ -261,7 +261,7 @@ def _lines(model: Model, seconds: float, sites: list, rows: str) -> tuple[Line, 
     def clips(n: int):
         return _made_up(model, n, seconds)
 
-    def decoding(n: int) -> int:
+    def decode(n: int) -> int:
         tokens = clips(n).tokens.to(model.device)
         return peak_bytes(lambda: model.codec.decode(tokens, None), model.device)
 
@@ -270,7 +270,7 @@ def _lines(model: Model, seconds: float, sites: list, rows: str) -> tuple[Line, 
         return peak_bytes(lambda: capture(model, made, sites=names, rows=rows), model.device)
 
     capture(model, clips(1), sites=names, rows=rows)  # the first call pays for what is made once
-    return _line(decoding, seconds), _line(capturing, seconds)
+    return _line(decode, seconds), _line(capturing, seconds)
 
 
 def _made_up(model: Model, clips: int, seconds: float):
@@ -302,7 +302,6 @@ class Clocked:
 
 def _clock(model: Model, seconds: float, batch: int, sites: list, rows: str) -> Clocked:
     """Time what a batch is made of, as it is made: steps early and late in a clip, a pass, a decoding."""
-    from .decoder import decoding, why_not
 
     def timed(run: Callable[[], object]) -> float:
         _wait(model.device)

@@ -104,3 +104,9 @@ def test_no_effect_gives_uniform_p_though_clips_of_a_prompt_are_alike():
 def test_bad_input(vectors, conditions, clusters, said):
     with pytest.raises(InterpError, match=said):
         contrast.within_between(vectors, conditions, clusters)
+
+
+def test_clips_of_clusters_with_several_conditions_are_told_apart():
+    conditions, songs = ["happy", "happy", "sad", "sad", "happy"], ["a", "a", "b", "c", "c"]
+    assert contrast.unmixed(conditions, songs).tolist() == [True, True, True, False, False]
+    assert contrast.unmixed(["happy", "sad"], ["a", "b"]).all()

@@ -5,10 +5,12 @@ from statistics import median
 from types import SimpleNamespace
 
 import pytest
+import real_layout
 import torch
 
 import interp
 from interp import planning
+from interp.backends.convert import to_transformers
 from interp.memory import peak_bytes
 from interp.sampling import sample_tokens
 from interp.sites import expand_sites
@@ -67,6 +69,13 @@ def ratios(model, clips, seconds, **how):
 def test_predicted_memory_is_what_is_measured(make_musicgen, architecture, clips, seconds, how):
     model = interp.Model(make_musicgen(**architecture), "planned")
     found, _, _ = ratios(model, clips, seconds, **how)
+    assert all(RANGE[0] <= ratio <= RANGE[1] for ratio in found.values()), found
+
+
+def test_predicted_memory_of_the_other_backend(make_musicgen, tmp_path):
+    first = interp.Model(make_musicgen(), "tiny")
+    model = interp.load(to_transformers(first, tmp_path, real_layout.encodec()))
+    found, _, _ = ratios(model, 4, 0.6)
     assert all(RANGE[0] <= ratio <= RANGE[1] for ratio in found.values()), found
 
 

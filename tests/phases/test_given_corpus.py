@@ -44,7 +44,7 @@ def test_the_study_hears_midi_files_with_labels(tmp_path):
     (first,) = (project.runs / HEARS[0]).glob("*/manifest.json")
     results = read_json(first.with_name("results.json"))
     assert results["numbers"]["emotional.clips"]["value"] == 40  # real melodies
-    assert results["numbers"]["composed.clips"]["value"] == 96  # of which the factors are known
+    assert results["numbers"]["factorial.clips"]["value"] == 48  # of which the factors are known
     assert "pieces of vgmidi" in results["claims"]["G1"]["note"]
     notebook = first.with_name("notebook.ipynb").read_text()
     assert "music of others" in notebook and "Ode to Joy" in notebook
