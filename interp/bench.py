@@ -1,4 +1,4 @@
-"""What generating and looking cost: ``python -m interp.bench`` prints four ratios, measured side by side.
+"""What generating and looking cost: ``python -m interp.bench`` prints six ratios, measured side by side.
 
 1. Generating with capture of five layers, over generating alone (drawing tokens; decoding is left out, since
    it is the same in both and would flatter the ratio).
@@ -6,6 +6,8 @@
 3. Capturing the same clips while generating them again, over one teacher-forced pass.
 4. audiocraft's own loop over this library's, drawing tokens of as many clips in one batch. At another size:
    ``--like facebook/musicgen-small`` gives the model those dimensions, with random weights.
+5. and 6. What :func:`interp.plan` foretells of generating and of capturing, over what they then take, by the
+   wall clock that a plan speaks of.
 
 Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median
 over rounds and the range are printed), and on a CPU the clock is the processor time of this process.
@@ -80,13 +82,30 @@ def audiocraft_loop(model, generation) -> None:
         vars(musicgen).update(before)
 
 
+def foretold(model, clips: int, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """What a plan says over what it then takes, once a round; by what is done."""
+    from .activations import capture
+    from .planning import PROMPT, plan
+
+    ratios: dict[str, list[float]] = {"generation": [], "capture": []}
+    for _ in range(rounds):
+        said = plan(model, seconds, batch=clips, clips=clips)
+        begin = time.perf_counter()
+        made = model.generate([PROMPT] * clips, seconds=seconds, progress=False)
+        drawn = time.perf_counter()
+        capture(model, made)
+        ratios["generation"].append(said.generation_seconds / (drawn - begin))
+        ratios["capture"].append(said.capture_seconds / (time.perf_counter() - drawn))
+    return ratios
+
+
 def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None = None) -> dict:
     """Time the five variants ``rounds`` times in turn.
 
     Returns
     -------
     dict
-        ``seconds`` (medians, by variant) and the four ratios, each a list with one value per round.
+        ``seconds`` (medians, by variant) and the six ratios, each a list with one value per round.
     """
     import numpy as np
     import torch
@@ -129,6 +148,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
         for key in list(variants)[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
             times[key].append(timed(variants[key]))
     bare, steered, live, once, audiocraft = times.values()
+    said = foretold(model, clips, seconds, rounds)
     return {
         "model": name if like is None else f"{name}, with the dimensions of {like}",
         "device": str(model.device),
@@ -141,6 +161,8 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
         "steer_over_bare": [b / a for a, b in zip(bare, steered, strict=True)],
         "streaming_over_teacher_forced": [b / a for a, b in zip(once, live, strict=True)],
         "audiocraft_over_generate": [b / a for a, b in zip(bare, audiocraft, strict=True)],
+        "plan_over_generation": said["generation"],
+        "plan_over_capture": said["capture"],
     }
 
 
@@ -175,6 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
         ("steer_over_bare", "generation with one block steered / bare generation"),
         ("streaming_over_teacher_forced", "streaming / teacher-forced capture"),
         ("audiocraft_over_generate", "audiocraft's loop / this library's"),
+        ("plan_over_generation", "generation as planned / as taken"),
+        ("plan_over_capture", "capture as planned / as taken"),
     ):
         ratios = result[key]
         print(f"{text}: {statistics.median(ratios):.3f}x  (from {min(ratios):.3f} to {max(ratios):.3f})")

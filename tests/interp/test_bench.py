@@ -18,6 +18,7 @@ def test_ratios(checkpoint, capsys, monkeypatch):
     assert result["steer_over_bare"] == [steered / bare]
     assert result["streaming_over_teacher_forced"] == [live / once]
     assert result["audiocraft_over_generate"] == [audiocraft / bare]
+    assert len(result["plan_over_generation"]) == len(result["plan_over_capture"]) == 1
     # A loose bound that holds on a busy machine; the figure itself is printed by `make bench`.
     assert live / once > 4
     monkeypatch.setattr(bench, "measure", lambda *_: result | {"capture_over_bare": [1.0, 1.01, 1.5]})

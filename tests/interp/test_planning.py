@@ -1,9 +1,5 @@
 """A plan is held against what then happens, at several sizes."""
 
-import time
-from statistics import median
-from types import SimpleNamespace
-
 import pytest
 import real_layout
 import torch
@@ -149,29 +145,3 @@ def test_etude_as_planned(clips, seconds):
     found, plan, _ = ratios(interp.load("etude"), clips, seconds, rows="both")
     print(found, plan)
     assert all(RANGE[0] <= ratio <= RANGE[1] for ratio in found.values()), found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("clips", "seconds"), [(1, 2), (4, 4)])
-def test_time_as_planned(clips, seconds, monkeypatch):
-    """In processor time of one thread, in which what else the machine does cancels; medians of five pairs."""
-    monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=time.process_time))
-    model, threads, pairs = interp.load("etude"), torch.get_num_threads(), []
-    prompts = [planning.PROMPT] * clips
-
-    def took(run, *args, **how):
-        begin = time.process_time()
-        return run(*args, **how), time.process_time() - begin
-
-    try:
-        torch.set_num_threads(1)
-        for _ in range(5):
-            plan = interp.plan(model, seconds, batch=clips, clips=clips)
-            made, drawing = took(model.generate, prompts, seconds=seconds, progress=False)
-            _, listening = took(interp.capture, model, made)
-            pairs.append((plan.generation_seconds / drawing, plan.capture_seconds / listening))
-    finally:
-        torch.set_num_threads(threads)
-    found = dict(zip(("generation", "capture"), map(median, zip(*pairs, strict=True)), strict=True))
-    print(found)
-    assert all(RANGE[0] <= ratio <= RANGE[1] for ratio in found.values()), pairs
