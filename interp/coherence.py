@@ -142,8 +142,8 @@ class Bound:
         least = round(1 / (1 - self.level)) - 1
         if len(self.prompts) < least:
             raise InterpError(
-                f"{len(self.prompts)} unsteered clips give no bound that a clip could be outside of; at level "
-                f"{self.level:g} it takes {least}."
+                f"{len(self.prompts)} unsteered clips give no bound that a clip could be outside of; at "
+                f"level {self.level:g} it takes {least}."
             )
         for name, values in self.reference.items():
             if not np.isfinite(values).all():

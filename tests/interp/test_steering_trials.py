@@ -8,7 +8,7 @@ from scipy.stats import t
 import interp
 from interp.errors import InterpError
 from interp.steering import EachClip, Push, Vector, random, trials
-from interp.steering.concepts import describe_change, unnamed
+from interp.steering.concepts import describe_change, unnamed, unnamed_features
 from interp.steering.effects import beyond, dose_slope, share, within
 
 SHORT = dict(seconds=0.4, progress=False)
@@ -57,6 +57,28 @@ def test_trials_are_what_each_push_does_alone(model, vectors):
             alone = model.generate([row["prompt"]], streams=[row["stream"]], **SHORT)
         assert made.clips.prompts[i] == row["prompt"]
         assert torch.equal(alone.tokens[0], made.clips.tokens[i]), row.to_dict()
+
+
+def test_kept_batches_are_read_and_not_made_again(model, vectors, tmp_path, monkeypatch):
+    """A run that was killed makes only what was not finished; another strength is another batch."""
+    pushes = [Push("none"), Push("a", vectors[0], 3.0)]
+    options = dict(SHORT, batch_size=2, keep=tmp_path)
+    made = trials(model, pushes, ["happy"], [0, 1], **options)
+    first, second = sorted(tmp_path.glob("*"), key=lambda file: file.stat().st_mtime_ns)
+    second.unlink()
+    generated, real = [], type(model).generate
+
+    def counted(self, prompts, **options):
+        generated.append(prompts)
+        return real(self, prompts, **options)
+
+    monkeypatch.setattr(type(model), "generate", counted)
+    again = trials(model, pushes, ["happy"], [0, 1], **options)
+    assert generated == [["happy"] * 2], "one batch of the two"
+    assert torch.equal(again.clips.tokens, made.clips.tokens)
+    assert torch.equal(again.clips.audio, made.clips.audio)
+    trials(model, [Push("none"), Push("a", vectors[0], 2.0)], ["happy"], [0, 1], **options)
+    assert len(generated) == 2 and len(list(tmp_path.glob("*"))) == 3
 
 
 def test_shifts_are_paired_by_prompt_and_stream(model, vectors):
@@ -158,6 +180,22 @@ def test_unnamed_directions_hold_nothing_that_is_labelled(model):
     assert stability > 0.99 > of_noise
     with pytest.raises(InterpError, match="cannot be halved"):
         unnamed(x[:6], label[:6, None], 3, "resid.1", model)
+
+
+def test_features_without_a_name_are_stable_and_not_what_is_labelled(model):
+    """Two planted features, each on in some clips: what the label says, and what is left to find."""
+    rng, torch_rng = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    on = rng.random((60, 2)) < 0.5  # [clip, feature]
+    axes = torch.eye(model.d_model)[:2]
+    x = 0.05 * torch.randn(60, 30, model.d_model, generator=torch_rng)
+    fires = torch.rand(60, 30, 2, generator=torch_rng) < 0.3
+    x += 4 * (fires * torch.from_numpy(on)[:, None]).float() @ axes
+    found = unnamed_features(x, on[:, :1], 1, "resid.1", model, d_sae=4, k=1, steps=200, batch_size=256)
+    ((strange, stability),) = found
+    assert abs(strange.unit[1]) > 0.9 > 0.2 > abs(strange.unit[0])
+    assert stability > 0.9
+    with pytest.raises(InterpError, match="of 4 features fire .* 5 are wanted"):
+        unnamed_features(x, on[:, :1], 5, "resid.1", model, d_sae=4, k=1, steps=2, batch_size=256)
 
 
 def test_changes_in_words():
