@@ -9,7 +9,7 @@ import interp
 from interp.errors import InterpError
 from interp.steering import EachClip, Push, Vector, random, trials
 from interp.steering.concepts import describe_change, unnamed, unnamed_features
-from interp.steering.effects import beyond, dose_slope, share, within
+from interp.steering.effects import beyond, dose_slope, reach, share, within
 
 SHORT = dict(seconds=0.4, progress=False)
 
@@ -125,22 +125,37 @@ def test_trials_refuse_a_schedule_beyond_the_clip(model, vectors):
 
 def test_beyond_is_the_mean_less_the_percentile():
     shifts, prompts = np.array([3.0, 5.0, 4.0, 4.0]), ["a", "a", "b", "b"]
-    random = np.array([-2.0, 2.0] * 10)
+    random = np.repeat([-2.0, 2.0] * 10, 2).reshape(20, 2)
     found = beyond(shifts, prompts, random)
     assert found.estimate == pytest.approx(4 - 2), "of the size, whichever the sign"
     assert (found.clips, found.clusters) == (4, 2)
     assert found.interval == pytest.approx((2, 2)), "prompts agree, and the percentile is certain"
-    uncertain = beyond(shifts, prompts, np.linspace(-2, 2, 50))
+    uncertain = beyond(shifts, prompts, np.repeat(np.linspace(-2, 2, 50), 2).reshape(50, 2))
     assert uncertain.interval[1] - uncertain.interval[0] > 0.05
     with pytest.raises(InterpError, match="ten or more"):
-        beyond(shifts, prompts, np.ones(9))
+        beyond(shifts, prompts, np.ones((9, 2)))
+
+
+def test_reach_takes_out_what_the_clips_of_one_vector_differ_by():
+    # Means of -2 and 2, each from two clips 2 apart: the means' variance is 4 x 20/19, of which the clips'
+    # own is 2 / 2 = 1; what is left of 2 is 2 sqrt(1 - 19/80).
+    apart = np.array([[m - 1, m + 1] for m in [-2.0, 2.0] * 10])
+    assert reach(apart) == pytest.approx(2 * np.sqrt(1 - 19 / 80))
+    # Vectors whose means differ by less than their clips make them differ: nothing reaches anywhere.
+    assert reach(np.array([[m - 9, m + 9] for m in [-2.0, 2.0] * 10])) == pytest.approx(0)
+    # Whatever the number of clips, about 1.96 standard deviations of the vectors.
+    rng = np.random.default_rng(0)
+    for clips in (2, 8):
+        draws = [rng.standard_normal((200, 1)) + rng.standard_normal((200, clips)) for _ in range(50)]
+        assert np.mean([reach(x) for x in draws]) == pytest.approx(1.96, abs=0.08)
 
 
 def test_a_random_vector_is_seldom_beyond_the_others():
     rng, hits = np.random.default_rng(0), 0
     for _ in range(300):
         shifts = rng.standard_normal(8) * 0.5 + rng.standard_normal()
-        hits += beyond(shifts, range(8), rng.standard_normal(50), draws=200).p < 0.05
+        random = rng.standard_normal((50, 1)) + rng.standard_normal((50, 4)) * 0.5
+        hits += beyond(shifts, range(8), random, draws=100).p < 0.05
     assert hits / 300 < 0.05
 
 
