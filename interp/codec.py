@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from .errors import InterpError
@@ -45,6 +46,19 @@ def encode_in_batches(model: Model, waveforms: torch.Tensor, batch_size: int) ->
 def decode_in_batches(model: Model, tokens: torch.Tensor, batch_size: int) -> torch.Tensor:
     """:func:`decode` of many, a batch at a time."""
     return _in_batches(model, lambda part: decode(model, tokens[part]), len(tokens), batch_size, "decode")
+
+
+@torch.no_grad()
+def mean_latents(model: Model, tokens: torch.Tensor, batch_size: int = 64) -> np.ndarray:
+    """What the codec's decoder is given for tokens [clip, codebook, frame], mean over time: [clip, width].
+
+    An embedding that no judge of this project was made of; nothing is decoded.
+    """
+
+    def latents(part: range) -> torch.Tensor:
+        return _run(model, "decode_latent", tokens[part]).float().mean(-1).cpu()
+
+    return _in_batches(model, latents, len(tokens), batch_size, "embed").numpy()
 
 
 def _in_batches(model: Model, run, clips: int, batch_size: int, what: str) -> torch.Tensor:

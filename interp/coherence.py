@@ -1,7 +1,8 @@
 """Is it still music?  What a push costs, clip by clip and as a set, against what chance does anyway.
 
 No threshold is chosen.  Two clips of one prompt differ by their seeds; a clip is *incoherent* when it is
-further from the other clips of its prompt, in any of the measures below, than 95 % of unsteered clips are.
+further from the unsteered clips of its prompt, in any of the measures below, than 95 % of these are from each
+other (:class:`Bound`).
 
 ==============  ============================  =========================================================
 measure         unit                          what it shows
@@ -26,7 +27,6 @@ import numpy as np
 
 from .descriptors import ANALYSIS, HOP, SILENCE
 from .errors import InterpError
-from .stats import codes
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -109,75 +109,81 @@ def _best_lag(frames: np.ndarray, first: int, last: int) -> float:
 class Bound:
     """How far clips of one prompt are from each other when nothing is steered.
 
+    A clip is held against unsteered clips as if it were one of them: how odd each is, the clip included, is
+    measured from the *other* clips of its prompt, and it is outside where it is among the oddest. So of
+    unsteered clips exactly as many are outside as the level says, however few there are and however heavy
+    the tails. A percentile of scores that the reference clips have among themselves promises no such thing:
+    they helped to set the means and the spreads, and the percentile of a few dozen lies too low.
+
     Attributes
     ----------
-    usual : dict
-        Measure → prompt → mean over its unsteered clips.
-    spreads : dict
-        Measure → standard deviation between clips of one prompt.
-    oddness : np.ndarray
-        [clip], of each unsteered clip held against the others of its prompt.
-    limit : float
-        95th percentile of `oddness`.
+    reference : dict
+        Measure → [clip], of the unsteered clips.
+    prompts : sequence
+        [clip], theirs.
+    level : float
+        Share of unsteered clips that are inside.
+
+    Raises
+    ------
+    InterpError
+        If there are so few clips that none could ever be outside, or a measure is not finite.
+
+    Notes
+    -----
+    Source: conformal prediction, Vovk, Gammerman & Shafer (2005), *Algorithmic Learning in a Random World*.
     """
 
-    usual: Mapping[str, Mapping[str, float]]
-    spreads: Mapping[str, float]
-    oddness: np.ndarray
-    limit: float
+    reference: Mapping[str, np.ndarray]
+    prompts: Sequence[str]
+    level: float = 0.95
 
-    @classmethod
-    def of(cls, found: Mapping[str, np.ndarray], prompts: Sequence[str], level: float = 0.95) -> Bound:
-        """From the measures of unsteered clips, [clip] each, two clips or more of every prompt.
-
-        Raises
-        ------
-        InterpError
-            If a prompt has a single clip, or a measure is not finite.
-        """
-        cluster = codes(prompts)
-        counts = np.bincount(cluster)
-        if counts.min() < 2:
-            alone = np.asarray(prompts)[cluster == counts.argmin()][0]
-            raise InterpError(f"“{alone}” has one unsteered clip; the bound needs two of each prompt.")
-        names = np.unique(prompts)
-        usual, spreads, apart = {}, {}, {}
-        for name, values in found.items():
-            values = np.asarray(values, float)
+    def __post_init__(self) -> None:
+        least = round(1 / (1 - self.level)) - 1
+        if len(self.prompts) < least:
+            raise InterpError(
+                f"{len(self.prompts)} unsteered clips give no bound that a clip could be outside of; at "
+                f"level {self.level:g} it takes {least}."
+            )
+        for name, values in self.reference.items():
             if not np.isfinite(values).all():
                 raise InterpError(f"The measure {name} has values that are not finite.")
-            means = np.bincount(cluster, values) / counts
-            usual[name] = dict(zip(names.tolist(), means.tolist(), strict=True))
-            residual = values - means[cluster]
-            spread = np.sqrt((residual**2).sum() / (len(values) - len(counts)))
-            spreads[name] = max(float(spread), FINEST[name])
-            # From the mean of the *other* clips of its prompt, as a new clip is from all of them.
-            apart[name] = residual * counts[cluster] / (counts[cluster] - 1)
-        oddness = _worst(apart, spreads)
-        return cls(usual, spreads, oddness, float(np.quantile(oddness, level)))
 
-    def odd(self, found: Mapping[str, np.ndarray], prompts: Sequence[str]) -> np.ndarray:
-        """Largest deviation of each clip over all measures, in standard deviations between seeds: [clip]."""
-        apart = {name: found[name] - self._means(name, prompts) for name in self.spreads}
-        return _worst(apart, self.spreads)
+    def p(self, found: Mapping[str, np.ndarray], prompts: Sequence[str]) -> np.ndarray:
+        """Share of the unsteered clips and the clip itself that are as odd as it, or odder: [clip].
+
+        Parameters
+        ----------
+        found : dict
+            Measure → [clip], from :func:`measures`.
+        """
+        prompt_codes = {prompt: i for i, prompt in enumerate(dict.fromkeys(self.prompts))}
+        home, shares = [prompt_codes[prompt] for prompt in self.prompts], []
+        for i, prompt in enumerate(prompts):
+            if prompt not in prompt_codes:
+                raise InterpError(f"“{prompt}” has no unsteered clips, so nothing says what is usual for it.")
+            together = {name: np.append(x, found[name][i]) for name, x in self.reference.items()}
+            odd = oddness(together, np.append(home, prompt_codes[prompt]))
+            shares.append(np.mean(odd >= odd[-1] - 1e-9))
+        return np.array(shares)
 
     def outside(self, found: Mapping[str, np.ndarray], prompts: Sequence[str]) -> np.ndarray:
-        """Whether each clip lies beyond the limit, [clip] of bool."""
-        return self.odd(found, prompts) > self.limit
-
-    def _means(self, name: str, prompts: Sequence[str]) -> np.ndarray:
-        missing = [prompt for prompt in prompts if prompt not in self.usual[name]]
-        if missing:
-            raise InterpError(f"“{missing[0]}” has no unsteered clips, so nothing says what is usual for it.")
-        return np.array([self.usual[name][prompt] for prompt in prompts])
+        """Whether each clip lies outside, [clip] of bool."""
+        return self.p(found, prompts) <= 1 - self.level + 1e-9
 
 
-def _worst(apart: Mapping[str, np.ndarray], spreads: Mapping[str, float]) -> np.ndarray:
-    sides = []
-    for name, values in apart.items():
-        z = values / spreads[name]
-        sides.append(np.abs(z) if WORSE[name] == 0 else WORSE[name] * z)
-    return np.max(sides, axis=0)
+def oddness(found: Mapping[str, np.ndarray], cluster: np.ndarray) -> np.ndarray:
+    """Largest deviation of each clip from the other clips of its cluster, over all measures: [clip].
+
+    In standard deviations between clips of one cluster; a clip that is alone in its own is at 0.
+    """
+    counts, worst = np.bincount(cluster), np.full(len(cluster), -np.inf)
+    for name, values in found.items():
+        residual = values - (np.bincount(cluster, values) / counts)[cluster]
+        spread = np.sqrt((residual**2).sum() / max(1, len(values) - len(counts)))
+        apart = residual * (counts / np.maximum(counts - 1, 1))[cluster] / max(spread, FINEST[name])
+        worst = np.maximum(worst, np.abs(apart) if WORSE[name] == 0 else WORSE[name] * apart)
+    return worst
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,14 +8,14 @@ such as a copy of ``laion/larger_clap_music`` (Apache-2.0) or ``m-a-p/MERT-v1-95
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InterpError
+from ..errors import InterpError, unknown
 from .sounds import Sounds
 
 if TYPE_CHECKING:
@@ -138,6 +138,27 @@ class Embedded:
         """Valence and arousal on the corpus' scale, [clip, 2]."""
         x = _states(self.network, sounds, self.sample_rate)
         return np.column_stack([readout.predict(x) for readout in self.readouts])
+
+
+def networks(
+    wanted: Mapping[str, str | None], sounds: Sounds, corpus: Corpus, seed: int = 0
+) -> list[Vibe | Clap | Embedded]:
+    """Judges by name: "vibenet", which is a package, "clap" and "mert", each with its folder.
+
+    Parameters
+    ----------
+    sounds, corpus
+        Labelled music, from which the readouts of "mert" learn.
+    """
+    loaders = {
+        "vibenet": lambda folder: Vibe.load(),
+        "clap": Clap.load,
+        "mert": lambda folder: Embedded.train(folder, sounds, corpus, seed),
+    }
+    for name in wanted:
+        if name not in loaders:
+            raise unknown("network", name, loaders)
+    return [loaders[name](folder) for name, folder in wanted.items()]
 
 
 def _checked(folder: str | Path, kinds: Sequence[str]) -> tuple[Path, dict]:

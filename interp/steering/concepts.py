@@ -11,6 +11,8 @@ from ..errors import InterpError
 from .vectors import Vector
 
 if TYPE_CHECKING:
+    import torch
+
     from ..model import Model
 
 RISES = {
@@ -70,6 +72,70 @@ def unnamed(
         about = {"method": "unnamed", "number": i, "clips": len(x), "seed": seed, "stability": stability}
         found.append((Vector(axis, site=site, model=model.hash, about=about), stability))
     return found
+
+
+def unnamed_features(
+    activations: torch.Tensor,
+    explained: np.ndarray,
+    n: int,
+    site: str,
+    model: Model,
+    seed: int = 0,
+    d_sae: int = 256,
+    k: int = 16,
+    steps: int = 300,
+    batch_size: int = 1024,
+) -> list[tuple[Vector, float]]:
+    """Features of a small dictionary that labels leave unexplained, with the stability of each.
+
+    Parameters
+    ----------
+    activations : torch.Tensor
+        [clip, step, width], what the dictionary learns from.
+    explained : np.ndarray
+        [clip, column], as for :func:`unnamed`.
+    d_sae, k, steps, batch_size : int
+        Of the dictionary (TopK) and its training.
+
+    Returns
+    -------
+    list of (Vector, float)
+        Decoder rows. Stability is the largest cosine with a feature of a dictionary of another seed; first
+        comes the largest product of it and the share of the feature's clip means that labels do not explain.
+
+    Raises
+    ------
+    InterpError
+        If fewer features than ``n`` fire at a rate of 0.01 to 0.25.
+
+    Notes
+    -----
+    Source of the range of rates: Singh, Cherep & Maes (2025), arXiv 2505.18186.
+    """
+    from ..sae import Config, in_memory, train
+    from ..sae.features import activity
+
+    batches = in_memory(activations.float(), batch_size, seed)
+    configs = [Config(d_sae, k=k, seed=seed + i) for i in (0, 1)]
+    first, second = (t.dictionary for t in train(batches, configs, steps, log_every=steps, progress=False))
+    does = activity(first.encode, activations)
+    rows, others = (
+        (d.decoder / d.decoder.norm(dim=1, keepdim=True)).detach().cpu().numpy() for d in (first, second)
+    )
+    stability = (rows @ others.T).max(1)
+    known = np.column_stack([np.ones(len(does)), np.asarray(explained, float)])
+    means = does.mean - does.mean.mean(0)
+    rest = means - known @ np.linalg.lstsq(known, means, rcond=None)[0]
+    unexplained = (rest**2).sum(0) / np.maximum((means**2).sum(0), 1e-12)
+    usable = np.flatnonzero((does.firing_rate > 0.01) & (does.firing_rate < 0.25))
+    if len(usable) < n:
+        raise InterpError(f"{len(usable)} of {d_sae} features fire neither always nor never, {n} are wanted.")
+    best = usable[np.argsort(-(stability * unexplained)[usable], kind="stable")[:n]]
+    about = {"method": "feature", "d_sae": d_sae, "k": k, "steps": steps, "seed": seed}
+    return [
+        (Vector(rows[i], site=site, model=model.hash, about=about | {"feature": int(i)}), float(stability[i]))
+        for i in best
+    ]
 
 
 def describe_change(changes: Mapping[str, float], least: float = 0.5, most: int = 3) -> str:

@@ -26,30 +26,54 @@ def beyond(
     clusters : sequence
         [clip], prompts; or vectors, where many were tried.
     random : np.ndarray
-        [vector], mean shift of each random vector. With few clips each, chance widens them, which makes the
-        test harder to pass, not easier.
+        [vector, clip], shifts along each random vector, see :func:`reach`.
 
     Raises
     ------
     InterpError
-        If there are fewer than ten random vectors or two clusters.
+        If there are fewer than ten random vectors, two clips of each, or two clusters.
 
     Notes
     -----
     The percentile is an estimate too: its error, from drawing vectors anew, is added to that of the shift.
     Degrees of freedom after Satterthwaite (1946).
     """
-    random = np.abs(np.asarray(random, float))
-    if random.ndim != 1 or len(random) < 10 or not np.isfinite(random).all():
-        raise InterpError(f"A percentile of random vectors needs ten or more, finite, not {random.shape}.")
+    random = np.asarray(random, float)
+    percentile = reach(random)
     found = mean(np.asarray(shifts, float), clusters)
     rng = np.random.default_rng(seed)
-    again = np.quantile(random[rng.integers(0, len(random), (draws, len(random)))], LEVEL, axis=1)
+    again = np.array([reach(random[rows]) for rows in rng.integers(0, len(random), (draws, len(random)))])
     errors, dfs = np.array([found.error, again.std(ddof=1)]), np.array([found.df, len(random) - 1])
     error = float(np.hypot(*errors))
     df = error**4 / (errors**4 / dfs).sum() if error else found.df
-    whole = Interval.of(found.estimate - float(np.quantile(random, LEVEL)), error, max(1, int(df)))
+    whole = Interval.of(found.estimate - percentile, error, max(1, int(df)))
     return measure(whole, len(shifts), len(set(clusters)))
+
+
+def reach(random: np.ndarray) -> float:
+    """95th percentile of |mean shift| over random vectors, without what the chance of few clips adds.
+
+    Parameters
+    ----------
+    random : np.ndarray
+        [vector, clip], paired differences along each vector.
+
+    Notes
+    -----
+    A mean over n clips varies by the vectors' own variance and by that of clips / n. The second is known from
+    how the clips of each vector differ; the means are drawn in towards their own mean until only the first
+    is left. Source: variance components of a one-way layout, Searle, Casella & McCulloch (1992), ch. 3.
+    """
+    random = np.asarray(random, float)
+    if random.ndim != 2 or len(random) < 10 or random.shape[1] < 2 or not np.isfinite(random).all():
+        raise InterpError(
+            "Random vectors [vector, clip] must be ten or more, of two clips or more, finite, "
+            f"not {random.shape}."
+        )
+    means = random.mean(1)
+    spread, noise = means.var(ddof=1), random.var(1, ddof=1).mean() / random.shape[1]
+    kept = np.sqrt(max(0.0, 1 - noise / spread)) if spread else 0.0
+    return float(np.quantile(np.abs(means.mean() + kept * (means - means.mean())), LEVEL))
 
 
 def measure(found: Interval, clips: int, clusters: int) -> Measure:

@@ -5,9 +5,11 @@ What differs between two clips of a prompt and stream is the push alone, so thei
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +113,7 @@ def trials(
     batch_size: int = 96,
     rows: str = "cond",
     operator: str | None = None,
+    keep: str | Path | None = None,
     **options: Any,
 ) -> Trials:
     """Make every push on every prompt and stream.
@@ -123,6 +126,10 @@ def trials(
         Crossed; a stream is a number, the same for one prompt under all pushes.
     rows, operator
         As in :func:`interp.steer`.
+    keep : path, optional
+        A folder for finished batches: what lies there is read instead of made again, so that a run that was
+        killed goes on. A file's name is a hash of weights, prompts, streams, vectors and settings, not of the
+        code: empty the folder when that has changed.
     **options
         For :func:`interp.generation.generate`.
 
@@ -147,24 +154,42 @@ def trials(
     lengths = {prompt: text_length(model, [prompt]) for prompt in dict.fromkeys(table["prompt"])}
     table["length"] = table["prompt"].map(lengths)
     table = table.sort_values("length", kind="stable").reset_index(drop=True)
+    settings = dict(seconds=seconds, seed=seed, batch_size=batch_size, **options)
     parts = []
-    for _, part in table.groupby("length"):
-        with ExitStack() as stack:
-            for vectors, strengths in _by_site([pushes[i] for i in part["number"]]):
-                stack.enter_context(
-                    steer(model, EachClip.of(vectors), strength=strengths, rows=rows, operator=operator)
-                )
-            parts.append(
-                model.generate(
-                    part["prompt"].tolist(),
-                    seconds=seconds,
-                    seed=seed,
-                    streams=part["stream"].tolist(),
-                    batch_size=batch_size,
-                    **options,
-                )
-            )
+    for _, same in table.groupby("length"):
+        for first in range(0, len(same), batch_size):
+            part = same.iloc[first : first + batch_size]
+            edits = [
+                (EachClip.of(vectors), strengths, rows, operator)
+                for vectors, strengths in _by_site([pushes[i] for i in part["number"]])
+            ]
+            parts.append(_made(model, part, edits, settings, None if keep is None else Path(keep)))
     return Trials(_joined(parts), table.drop(columns=["number", "length"]))
+
+
+def _made(
+    model: Model, part: pd.DataFrame, edits: list[tuple], settings: dict, keep: Path | None
+) -> Generation:
+    """The clips of one batch, from its file where there is one."""
+    prompts, streams = part["prompt"].tolist(), part["stream"].tolist()
+    file = None
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        parts = [model.hash, prompts, streams, sorted(settings.items())]
+        parts += [(each.site, strengths.tolist(), *how) for each, strengths, *how in edits]
+        digest = hashlib.sha256(repr(parts).encode())
+        for each, *_ in edits:
+            digest.update(each.values.tobytes())
+        file = keep / f"{digest.hexdigest()[:24]}.safetensors"
+        if file.exists():
+            return Generation.load(file)
+    with ExitStack() as stack:
+        for each, strengths, rows, operator in edits:
+            stack.enter_context(steer(model, each, strength=strengths, rows=rows, operator=operator))
+        clips = model.generate(prompts, streams=streams, **settings)
+    if file is not None:
+        clips.save(file)
+    return clips
 
 
 def _joined(parts: Sequence[Generation]) -> Generation:

@@ -43,45 +43,73 @@ def test_distances_refuse_what_they_cannot_compare(distance):
         distance(np.zeros((1, 2)), np.zeros((5, 2)))
 
 
-def unsteered(rng, per_prompt=50):
-    prompts = ["a"] * per_prompt + ["b"] * per_prompt
-    found = {name: rng.standard_normal(2 * per_prompt) for name in WORSE}
+def unsteered(seed, per_prompt=10, heavy=1):
+    """Measures of clips of two prompts that differ, with tails the heavier the higher the power."""
+    rng, prompts = np.random.default_rng(seed), ["a"] * per_prompt + ["b"] * per_prompt
+    found = {name: rng.standard_normal(2 * per_prompt) ** heavy for name in WORSE}
     found["surprise"][per_prompt:] += 100  # prompts differ, and that is not odd
     return found, prompts
 
 
-def test_one_unsteered_clip_in_twenty_is_outside():
-    found, prompts = unsteered(np.random.default_rng(0))
-    bound = Bound.of(found, prompts)
-    assert (bound.oddness > bound.limit).mean() == pytest.approx(0.05)
-    others, _ = unsteered(np.random.default_rng(1))
-    assert bound.outside(others, prompts).mean() == pytest.approx(0.05, abs=0.04)
+@pytest.mark.parametrize("heavy", [1, 5])
+def test_of_forty_unsteered_clips_two_are_outside_of_what_the_others_do(heavy):
+    # Each in turn against the 39 others: 5 % exactly, by counting, whatever the distribution.
+    found, prompts = unsteered(0, 20, heavy)
+    left_out = []
+    for i in range(40):
+        rest = np.arange(40) != i
+        bound = Bound({k: x[rest] for k, x in found.items()}, [prompts[j] for j in np.flatnonzero(rest)])
+        left_out += bound.outside({k: x[[i]] for k, x in found.items()}, [prompts[i]]).tolist()
+    assert sum(left_out) == 2
+
+
+def test_p_counts_the_clips_that_are_as_odd():
+    # One prompt, one measure: 0 … 18 have the mean 9, and 14 is as far from it as 4; with a 19th clip at
+    # 14 the mean is 9.25, and beyond 4.75 lie 0 to 4, 15 to 18, and both 14s.
+    found = {name: np.zeros(19) for name in WORSE} | {"surprise": np.arange(19.0)}
+    clip = {name: np.zeros(1) for name in WORSE} | {"surprise": np.array([14.0])}
+    assert Bound(found, ["a"] * 19).p(clip, ["a"]) == pytest.approx((5 + 4 + 2) / 20)
+
+
+def test_new_unsteered_clips_are_outside_one_time_in_twenty_however_few_set_the_bound():
+    shares = []
+    for seed in range(60):
+        found, prompts = unsteered(seed, 15, heavy=3)
+        others, _ = unsteered(1000 + seed, 15, heavy=3)
+        shares.append(Bound(found, prompts).outside(others, prompts).mean())
+    # 31 clips with their own: the oddest of them is outside, 1 in 31.
+    assert np.mean(shares) == pytest.approx(1 / 31, abs=3 * np.std(shares) / np.sqrt(60))
 
 
 def test_only_the_bad_side_of_a_measure_is_odd():
-    found, prompts = unsteered(np.random.default_rng(0))
-    bound = Bound.of(found, prompts)
+    found, prompts = unsteered(0)
+    bound, usual = Bound(found, prompts), {name: x[10:].mean(keepdims=True) for name, x in found.items()}
+    assert not bound.outside(usual, ["b"])[0]
     for name, side in WORSE.items():
-        clip = {measure: np.array([bound.usual[measure]["b"]]) for measure in WORSE}
         for direction in (-1, 1):
-            moved = clip | {name: clip[name] + direction * 20 * bound.spreads[name]}
+            moved = usual | {name: usual[name] + direction * 20}
             assert bound.outside(moved, ["b"])[0] == (side in (0, direction)), (name, direction)
-            assert bound.odd(moved, ["b"])[0] == pytest.approx(20 if side in (0, direction) else 0)
+
+
+def test_oddness_is_the_distance_from_the_other_clips_of_the_prompt():
+    found = {name: np.zeros(4) for name in WORSE} | {"surprise": np.array([0.0, 2.0, 5.0, 5.0])}
+    # 0 and 2 are 2 apart; spread: residuals -1, 1, 0, 0 over 4 - 2 degrees of freedom is 1.
+    assert coherence.oddness(found, np.array([0, 0, 1, 1])).tolist() == [2, 2, 0, 0]
 
 
 def test_a_measure_that_never_varies_makes_no_trifle_odd():
-    found = {name: np.zeros(4) for name in WORSE}
-    bound = Bound.of(found, ["a", "a", "b", "b"])
-    assert bound.spreads["clipping"] == coherence.FINEST["clipping"]
+    found = {name: np.zeros(4) for name in WORSE} | {"clipping": np.array([0, 0, 0, 1e-4])}
+    least = coherence.FINEST["clipping"]
+    assert coherence.oddness(found, np.zeros(4, int))[-1] == pytest.approx(0.75e-4 * 4 / 3 / least)
 
 
-def test_a_bound_refuses_prompts_without_a_second_seed():
-    found = {name: np.zeros(3) for name in WORSE}
-    with pytest.raises(InterpError, match="“b” has one unsteered clip"):
-        Bound.of(found, ["a", "a", "b"])
-    bound = Bound.of(found, ["a", "a", "a"])
+def test_a_bound_refuses_too_few_clips_and_prompts_that_it_does_not_know():
+    few = {name: np.zeros(18) for name in WORSE}
+    with pytest.raises(InterpError, match="18 unsteered clips give no bound .* it takes 19"):
+        Bound(few, ["a"] * 18)
+    bound = Bound({name: np.zeros(19) for name in WORSE}, ["a"] * 19)
     with pytest.raises(InterpError, match="“z” has no unsteered clips"):
-        bound.odd(found, ["a", "z", "a"])
+        bound.outside({name: np.zeros(2) for name in WORSE}, ["a", "z"])
 
 
 def test_measures_hear_what_is_wrong():

@@ -1,11 +1,12 @@
 """When memory is not enough the batch is halved, and what comes out is what would have come."""
 
+import numpy as np
 import pytest
 import torch
 
 import interp
 from interp import halving
-from interp.codec import decode_in_batches
+from interp.codec import decode_in_batches, mean_latents
 from interp.halving import in_batches, is_out_of_memory
 
 PROMPTS = ["calm", "sad", "happy", "slow", "calm"]  # of equal length in tokens
@@ -108,3 +109,12 @@ def test_the_run_writes_it_down(monkeypatch, tmp_path):
     halving.EVENTS.append({"what": "generate", "model": "small", "clips": 8, "then": 4})
     results.finish()
     assert json.loads((tmp_path / "sources.json").read_text())["halved_batches"] == halving.EVENTS
+
+
+def test_latents_are_means_over_time_whatever_the_batch(model):
+    tokens = torch.arange(5 * 4 * 6).reshape(5, 4, 6) % model.cardinality
+    found = mean_latents(model, tokens, 2)
+    assert found.shape[0] == 5
+    for i, clip in enumerate(tokens):
+        frames = [model.codec.decode_latent(clip[None, :, [t]])[0, :, 0] for t in range(6)]
+        np.testing.assert_allclose(found[i], torch.stack(frames).mean(0).detach().numpy(), atol=1e-5)

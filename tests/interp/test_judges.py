@@ -39,6 +39,20 @@ def test_sounds_average_channels_and_refuse_other_shapes():
         Sounds(np.zeros(100), 8000)
 
 
+def test_several_processes_measure_what_one_does(music):
+    _, alone = music
+    together = Sounds(alone.waveforms, alone.sample_rate).measured(processes=2)
+    assert {"cues", "classes", "timbre"} <= vars(together).keys(), "measured, not left for later"
+    for cue, values in alone.cues.items():
+        np.testing.assert_array_equal(together.cues[cue], values, err_msg=cue)
+    np.testing.assert_array_equal(together.timbre, alone.timbre)
+    np.testing.assert_array_equal(together.degrees, alone.degrees)
+    some = together[3:7]
+    assert {"cues", "classes", "timbre"} <= vars(some).keys(), "not measured again"
+    np.testing.assert_array_equal(some.cues["level"], alone.cues["level"][3:7])
+    np.testing.assert_array_equal(some.degrees, alone.degrees[3:7])
+
+
 def test_an_unmeasured_cue_is_at_the_mean():
     scale = Scale.of(np.array([[1.0], [3.0], [np.nan]]))
     assert scale(np.array([[1.0], [np.nan], [4.0]])).ravel().tolist() == [-1.0, 0.0, 2.0]

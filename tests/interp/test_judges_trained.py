@@ -10,7 +10,7 @@ import pytest
 import interp.compat
 from interp.errors import InterpError
 from interp.judges import Sounds
-from interp.judges.trained import Clap, Embedded, Vibe
+from interp.judges.trained import Clap, Embedded, Vibe, networks
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,14 @@ def test_what_is_no_such_model_is_refused(hubert_folder, clap_folder, tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"code")
     with pytest.raises(InterpError, match="no \\*.safetensors"):
         Clap.load(tmp_path)
+
+
+def test_networks_are_taken_by_name(clap_folder, sounds):
+    (judge,) = networks({"clap": clap_folder}, sounds, None)
+    np.testing.assert_array_equal(judge(sounds[:4]), Clap.load(clap_folder)(sounds[:4]))
+    assert networks({}, sounds, None) == []
+    with pytest.raises(InterpError, match="Unknown network 'klap'; valid: vibenet, clap, mert"):
+        networks({"klap": clap_folder}, sounds, None)
 
 
 def test_vibenet_is_optional(monkeypatch, sounds):

@@ -8,8 +8,8 @@ from scipy.stats import t
 import interp
 from interp.errors import InterpError
 from interp.steering import EachClip, Push, Vector, random, trials
-from interp.steering.concepts import describe_change, unnamed
-from interp.steering.effects import beyond, dose_slope, share, within
+from interp.steering.concepts import describe_change, unnamed, unnamed_features
+from interp.steering.effects import beyond, dose_slope, reach, share, within
 
 SHORT = dict(seconds=0.4, progress=False)
 
@@ -59,6 +59,28 @@ def test_trials_are_what_each_push_does_alone(model, vectors):
         assert torch.equal(alone.tokens[0], made.clips.tokens[i]), row.to_dict()
 
 
+def test_kept_batches_are_read_and_not_made_again(model, vectors, tmp_path, monkeypatch):
+    """A run that was killed makes only what was not finished; another strength is another batch."""
+    pushes = [Push("none"), Push("a", vectors[0], 3.0)]
+    options = dict(SHORT, batch_size=2, keep=tmp_path)
+    made = trials(model, pushes, ["happy"], [0, 1], **options)
+    first, second = sorted(tmp_path.glob("*"), key=lambda file: file.stat().st_mtime_ns)
+    second.unlink()
+    generated, real = [], type(model).generate
+
+    def counted(self, prompts, **options):
+        generated.append(prompts)
+        return real(self, prompts, **options)
+
+    monkeypatch.setattr(type(model), "generate", counted)
+    again = trials(model, pushes, ["happy"], [0, 1], **options)
+    assert generated == [["happy"] * 2], "one batch of the two"
+    assert torch.equal(again.clips.tokens, made.clips.tokens)
+    assert torch.equal(again.clips.audio, made.clips.audio)
+    trials(model, [Push("none"), Push("a", vectors[0], 2.0)], ["happy"], [0, 1], **options)
+    assert len(generated) == 2 and len(list(tmp_path.glob("*"))) == 3
+
+
 def test_shifts_are_paired_by_prompt_and_stream(model, vectors):
     pushes = [
         Push("a", vectors[0], 1.0),
@@ -103,22 +125,37 @@ def test_trials_refuse_a_schedule_beyond_the_clip(model, vectors):
 
 def test_beyond_is_the_mean_less_the_percentile():
     shifts, prompts = np.array([3.0, 5.0, 4.0, 4.0]), ["a", "a", "b", "b"]
-    random = np.array([-2.0, 2.0] * 10)
+    random = np.repeat([-2.0, 2.0] * 10, 2).reshape(20, 2)
     found = beyond(shifts, prompts, random)
     assert found.estimate == pytest.approx(4 - 2), "of the size, whichever the sign"
     assert (found.clips, found.clusters) == (4, 2)
     assert found.interval == pytest.approx((2, 2)), "prompts agree, and the percentile is certain"
-    uncertain = beyond(shifts, prompts, np.linspace(-2, 2, 50))
+    uncertain = beyond(shifts, prompts, np.repeat(np.linspace(-2, 2, 50), 2).reshape(50, 2))
     assert uncertain.interval[1] - uncertain.interval[0] > 0.05
     with pytest.raises(InterpError, match="ten or more"):
-        beyond(shifts, prompts, np.ones(9))
+        beyond(shifts, prompts, np.ones((9, 2)))
+
+
+def test_reach_takes_out_what_the_clips_of_one_vector_differ_by():
+    # Means of -2 and 2, each from two clips 2 apart: the means' variance is 4 x 20/19, of which the clips'
+    # own is 2 / 2 = 1; what is left of 2 is 2 sqrt(1 - 19/80).
+    apart = np.array([[m - 1, m + 1] for m in [-2.0, 2.0] * 10])
+    assert reach(apart) == pytest.approx(2 * np.sqrt(1 - 19 / 80))
+    # Vectors whose means differ by less than their clips make them differ: nothing reaches anywhere.
+    assert reach(np.array([[m - 9, m + 9] for m in [-2.0, 2.0] * 10])) == pytest.approx(0)
+    # Whatever the number of clips, about 1.96 standard deviations of the vectors.
+    rng = np.random.default_rng(0)
+    for clips in (2, 8):
+        draws = [rng.standard_normal((200, 1)) + rng.standard_normal((200, clips)) for _ in range(50)]
+        assert np.mean([reach(x) for x in draws]) == pytest.approx(1.96, abs=0.08)
 
 
 def test_a_random_vector_is_seldom_beyond_the_others():
     rng, hits = np.random.default_rng(0), 0
     for _ in range(300):
         shifts = rng.standard_normal(8) * 0.5 + rng.standard_normal()
-        hits += beyond(shifts, range(8), rng.standard_normal(50), draws=200).p < 0.05
+        random = rng.standard_normal((50, 1)) + rng.standard_normal((50, 4)) * 0.5
+        hits += beyond(shifts, range(8), random, draws=100).p < 0.05
     assert hits / 300 < 0.05
 
 
@@ -158,6 +195,22 @@ def test_unnamed_directions_hold_nothing_that_is_labelled(model):
     assert stability > 0.99 > of_noise
     with pytest.raises(InterpError, match="cannot be halved"):
         unnamed(x[:6], label[:6, None], 3, "resid.1", model)
+
+
+def test_features_without_a_name_are_stable_and_not_what_is_labelled(model):
+    """Two planted features, each on in some clips: what the label says, and what is left to find."""
+    rng, torch_rng = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    on = rng.random((60, 2)) < 0.5  # [clip, feature]
+    axes = torch.eye(model.d_model)[:2]
+    x = 0.05 * torch.randn(60, 30, model.d_model, generator=torch_rng)
+    fires = torch.rand(60, 30, 2, generator=torch_rng) < 0.3
+    x += 4 * (fires * torch.from_numpy(on)[:, None]).float() @ axes
+    found = unnamed_features(x, on[:, :1], 1, "resid.1", model, d_sae=4, k=1, steps=200, batch_size=256)
+    ((strange, stability),) = found
+    assert abs(strange.unit[1]) > 0.9 > 0.2 > abs(strange.unit[0])
+    assert stability > 0.9
+    with pytest.raises(InterpError, match="of 4 features fire .* 5 are wanted"):
+        unnamed_features(x, on[:, :1], 5, "resid.1", model, d_sae=4, k=1, steps=2, batch_size=256)
 
 
 def test_changes_in_words():
