@@ -82,7 +82,8 @@ def against_chance(groups: Mapping[str, Mapping], alt: str) -> Figure:
     Parameters
     ----------
     groups : dict
-        Axis → ``{"random": [vector], "shuffled": [vector], "found": {method: shift}}``.
+        Axis → ``{"random": [vector], "reach": float, "shuffled": [vector], "found": {method: shift}}``; bars
+        stand at ``reach`` either way, see :func:`interp.steering.effects.reach`.
     """
     figure, axes = _figure(alt, len(groups), 1, size=(7.6, 2.6 * len(groups) + 0.6), sharex=True)
     rng = np.random.default_rng(0)
@@ -91,9 +92,8 @@ def against_chance(groups: Mapping[str, Mapping], alt: str) -> Figure:
             values = np.asarray(found[kind])
             y = row + rng.uniform(-0.22, 0.22, len(values))
             ax.plot(values, y, linestyle="none", marker="o", markersize=3.5, color=colour, alpha=0.8)
-            reach = float(np.quantile(np.abs(values), 0.95))
-            ax.plot([-reach, -reach], [row - 0.35, row + 0.35], color="k", linewidth=1)
-            ax.plot([reach, reach], [row - 0.35, row + 0.35], color="k", linewidth=1)
+        for bar in (-found["reach"], found["reach"]):
+            ax.plot([bar, bar], [-0.35, 0.35], color="k", linewidth=1)
         for i, (method, value) in enumerate(found["found"].items()):
             style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 7}
             ax.plot(
@@ -102,7 +102,7 @@ def against_chance(groups: Mapping[str, Mapping], alt: str) -> Figure:
         ax.axvline(0, color="k", linewidth=0.6)
         ax.set_yticks([0, 1, 2], ["random", "labels dealt anew", "found"], fontsize=9)
         ax.set_title(f"judged {axis}", fontsize=10)
-    axes[-1, 0].set_xlabel("shift (SD of unsteered clips); bars: 95th percentile of its size")
+    axes[-1, 0].set_xlabel("shift (SD of unsteered clips)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     return figure
