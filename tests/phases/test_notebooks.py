@@ -55,6 +55,16 @@ def test_parameters_are_the_first_code_and_each_has_a_comment(phase):
 
 
 @each_phase
+def test_what_a_recorded_number_or_figure_returns_is_not_shown(phase):
+    """A number's value, a figure's path: under a cell they would say nothing to a reader."""
+    for cell in code_cells(phase):
+        last = (ast.parse(cell.source).body or [None])[-1]
+        if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+            if ast.unparse(last.value.func) in ("results.number", "results.figure"):
+                assert cell.source.rstrip().endswith(";"), cell.source[-80:]
+
+
+@each_phase
 def test_only_the_library_is_imported(phase):
     for cell in code_cells(phase):
         for node in ast.walk(ast.parse(cell.source)):
