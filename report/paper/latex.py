@@ -85,7 +85,8 @@ class Latex:
         inside = f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}"
         if not label:
             return f"\\begin{{center}}{size}\n{inside}\n\\end{{center}}"
-        head = f"\\begin{{table}}[htbp]\n\\centering{size}\n\\caption{{{caption}}}\\label{{{label}}}"
+        head = f"\\begin{{table}}[htbp]\n\\setlength{{\\belowcaptionskip}}{{6pt}}\n\\centering{size}"
+        head += f"\n\\caption{{{caption}}}\\label{{{label}}}"
         return f"{head}\n{inside}\n\\end{{table}}"
 
     def figure(self, label: str, number: int, caption: str, file: Path, name: str, alt: str) -> str:
