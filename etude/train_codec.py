@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from etude.codec import TONE_RANGE_DB, EtudeCodec, to_relative
+from etude.precision import half
 from etude.spectral import FLOOR_DB, LOWEST_MIDI, N_TONES
 
 WARM_UP = 250  # steps before the quantisers come in
@@ -80,15 +81,14 @@ def loss(
     the weight of the chroma frame by frame, `agreement` that of its correlation as `heard`.
     """
     target = to_relative(features)
-    half = torch.autocast(features.device.type, torch.bfloat16)  # the quantisers stay in full precision
-    with half:
+    with half(features.device):  # the quantisers stay in full precision
         tone, air = (latent.float() for latent in codec.embed(features))
     penalty = torch.zeros((), device=features.device)
     if quantise:
         tone_result, air_result = codec.tone_quantizer(tone, 50), codec.air_quantizer(air, 50)
         tone, air = tone_result.x, air_result.x
         penalty = tone_result.penalty + air_result.penalty
-    with half:
+    with half(features.device):
         tones, noise, loudness = (out.float() for out in codec.unembed(tone, air))
     weight = 0.2 + 2 * target[0]
     parts = {

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from etude.composer import NOTES_PER_CHORD
 from etude.factors import FACTORS, NOTES_PER_SECOND
 from etude.lm import new_lm
+from etude.precision import half
 from etude.words import caption
 
 BATCH = 8
@@ -131,11 +132,6 @@ def optimisers(lm) -> list[torch.optim.Optimizer]:
     ]
 
 
-def bfloat16_is_fast(device: str) -> bool:
-    """Whether a device computes in bfloat16 rather than imitating it, many times slower than float32."""
-    return device != "cpu" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
 def train(
     clips: Clips,
     checkpoint: Path,
@@ -181,7 +177,7 @@ def train(
         lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
         batch = clips.batch(rng, parts[step % len(parts)])
         batch = batch._replace(tokens=batch.tokens.to(device), start=batch.start.to(device))
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16_is_fast(device)):
+        with half(device):
             losses = cross_entropy(lm, *batch)
         lm.zero_grad(set_to_none=True)
         losses.mean().backward()

@@ -6,6 +6,7 @@ import torch
 
 from etude import train_codec, train_lm
 from etude.factors import FACTORS
+from etude.precision import half
 from etude.spectral import FLOOR_DB, LOWEST_MIDI, N_FEATURES, N_TONES
 
 
@@ -161,6 +162,13 @@ def test_a_part_of_a_clip_keeps_its_place_in_the_clip(clips):
     assert torch.allclose(whole[12:20][inner], part[inner], atol=1e-6)
     assert not torch.allclose(whole[:8][inner], part[inner], atol=1e-2)
     assert not lm.transformer._streaming_state
+
+
+@pytest.mark.parametrize(("in_hardware", "kind"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_products_are_in_half_precision_where_the_processor_has_it(in_hardware, kind, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": in_hardware})
+    with half("cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == kind
 
 
 def test_every_weight_has_one_optimiser():
