@@ -5,7 +5,7 @@ A cue that a clip does not have counts as the mean of the clips that the judge w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,6 +99,10 @@ class ByCorpus:
             fit(x, corpus.column(axis), corpus.groups, seed=seed) for axis in ("valence", "arousal")
         )
         return cls(usual, readouts)
+
+    def called(self, corpus: str) -> ByCorpus:
+        """The same judge under the name of its corpus, with a vote of its own: it goes by others' labels."""
+        return replace(self, name=f"regression on {corpus}", vote=corpus)
 
     @staticmethod
     def _features(sounds: Sounds) -> np.ndarray:

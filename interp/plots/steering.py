@@ -14,27 +14,27 @@ from . import COLOURS, MARKERS, _figure
 
 def candidates_map(
     maps: Mapping[str, np.ndarray],
-    layers: Sequence[int],
+    places: Sequence[str],
     doses: Sequence[float],
-    chosen: Mapping[str, tuple[int, float]],
+    chosen: Mapping[str, tuple[str, float]],
     alt: str,
 ) -> Figure:
-    """Heat maps [layer, dose], a panel for each title, with what was chosen in a frame."""
+    """Heat maps [place, dose], a panel for each title, with what was chosen in a frame; places are names."""
     columns = 2
     rows = -(-len(maps) // columns)
-    figure, axes = _figure(alt, rows, columns, size=(7.6, 0.55 * len(layers) * rows + 1.4 * rows))
+    figure, axes = _figure(alt, rows, columns, size=(7.6, 0.55 * len(places) * rows + 1.4 * rows))
     for ax, (title, values) in zip(axes.flat, maps.items(), strict=False):
         most = float(np.nanmax(np.abs(values))) or 1.0
         image = ax.imshow(values, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
         for (i, j), value in np.ndenumerate(values):
             ink = "white" if abs(value) > 0.7 * most else "black"
             ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
-        layer, dose = chosen[title]
-        corner = (list(doses).index(dose) - 0.5, list(layers).index(layer) - 0.5)
+        place, dose = chosen[title]
+        corner = (list(doses).index(dose) - 0.5, list(places).index(place) - 0.5)
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.5))
         ax.set_xticks(range(len(doses)), [f"{dose:g}" for dose in doses])
-        ax.set_yticks(range(len(layers)), [str(layer) for layer in layers])
-        ax.set(xlabel="strength (share of the length)", ylabel="layer")
+        ax.set_yticks(range(len(places)), places)
+        ax.set(xlabel="strength (share of the length)", ylabel="layer, method")
         ax.set_title(title, fontsize=10)
         figure.colorbar(image, ax=ax, shrink=0.9)
     for ax in axes.flat[len(maps) :]:

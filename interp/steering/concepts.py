@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InterpError
-from .vectors import Vector
+from .vectors import Vector, of_features
 
 if TYPE_CHECKING:
     import torch
 
     from ..model import Model
+    from ..sae import Dictionary
 
+RATES = (0.01, 0.25)  # at which a feature fires that is neither dead nor always on
 RISES = {
     "level": ("louder", "softer"),
     "onset_rate": ("busier", "sparser"),
@@ -74,33 +76,46 @@ def unnamed(
     return found
 
 
-def unnamed_features(
+def dictionaries(
     activations: torch.Tensor,
-    explained: np.ndarray,
-    n: int,
-    site: str,
-    model: Model,
     seed: int = 0,
     d_sae: int = 256,
     k: int = 16,
     steps: int = 300,
     batch_size: int = 1024,
+) -> tuple[Dictionary, Dictionary]:
+    """Two small dictionaries (TopK) of the same states [clip, step, width]: what both hold is stable."""
+    from ..sae import Config, in_memory, train
+
+    batches = in_memory(activations.float(), batch_size, seed)
+    configs = [Config(d_sae, k=k, seed=seed + i) for i in (0, 1)]
+    first, second = (t.dictionary for t in train(batches, configs, steps, log_every=steps, progress=False))
+    return first, second
+
+
+def unnamed_features(
+    pair: tuple[Dictionary, Dictionary],
+    activations: torch.Tensor,
+    explained: np.ndarray,
+    n: int,
+    site: str,
+    model: Model,
 ) -> list[tuple[Vector, float]]:
-    """Features of a small dictionary that labels leave unexplained, with the stability of each.
+    """Features of a dictionary that labels leave unexplained, with the stability of each.
 
     Parameters
     ----------
+    pair : (Dictionary, Dictionary)
+        Of the same states and two seeds, see :func:`dictionaries`; features are those of the first.
     activations : torch.Tensor
-        [clip, step, width], what the dictionary learns from.
+        [clip, step, width].
     explained : np.ndarray
         [clip, column], as for :func:`unnamed`.
-    d_sae, k, steps, batch_size : int
-        Of the dictionary (TopK) and its training.
 
     Returns
     -------
     list of (Vector, float)
-        Decoder rows. Stability is the largest cosine with a feature of a dictionary of another seed; first
+        Decoder rows. Stability is the largest cosine with a feature of the other dictionary; first
         comes the largest product of it and the share of the feature's clip means that labels do not explain.
 
     Raises
@@ -112,30 +127,64 @@ def unnamed_features(
     -----
     Source of the range of rates: Singh, Cherep & Maes (2025), arXiv 2505.18186.
     """
-    from ..sae import Config, in_memory, train
     from ..sae.features import activity
 
-    batches = in_memory(activations.float(), batch_size, seed)
-    configs = [Config(d_sae, k=k, seed=seed + i) for i in (0, 1)]
-    first, second = (t.dictionary for t in train(batches, configs, steps, log_every=steps, progress=False))
-    does = activity(first.encode, activations)
-    rows, others = (
-        (d.decoder / d.decoder.norm(dim=1, keepdim=True)).detach().cpu().numpy() for d in (first, second)
-    )
+    does = activity(pair[0].encode, activations)
+    rows, others = ((d.decoder / d.decoder.norm(dim=1, keepdim=True)).detach().cpu().numpy() for d in pair)
     stability = (rows @ others.T).max(1)
     known = np.column_stack([np.ones(len(does)), np.asarray(explained, float)])
     means = does.mean - does.mean.mean(0)
     rest = means - known @ np.linalg.lstsq(known, means, rcond=None)[0]
     unexplained = (rest**2).sum(0) / np.maximum((means**2).sum(0), 1e-12)
-    usable = np.flatnonzero((does.firing_rate > 0.01) & (does.firing_rate < 0.25))
+    usable = np.flatnonzero((does.firing_rate > RATES[0]) & (does.firing_rate < RATES[1]))
     if len(usable) < n:
-        raise InterpError(f"{len(usable)} of {d_sae} features fire neither always nor never, {n} are wanted.")
+        raise InterpError(
+            f"{len(usable)} of {len(rows)} features fire neither always nor never, {n} are wanted."
+        )
     best = usable[np.argsort(-(stability * unexplained)[usable], kind="stable")[:n]]
-    about = {"method": "feature", "d_sae": d_sae, "k": k, "steps": steps, "seed": seed}
     return [
-        (Vector(rows[i], site=site, model=model.hash, about=about | {"feature": int(i)}), float(stability[i]))
+        (
+            Vector(rows[i], site=site, model=model.hash, about={"method": "feature", "feature": int(i)}),
+            float(stability[i]),
+        )
         for i in best
     ]
+
+
+def feature_set(
+    dictionary: Dictionary, activations: torch.Tensor, labels: np.ndarray, n: int, site: str, model: Model
+) -> Vector:
+    """The ``n`` features whose clip means go most with a label, each at its largest and on its own side.
+
+    Parameters
+    ----------
+    activations : torch.Tensor
+        [clip, step, width].
+    labels : np.ndarray
+        [clip], numbers. A feature that falls with the label is taken with the other sign.
+
+    Raises
+    ------
+    InterpError
+        If fewer than ``n`` features vary from clip to clip, or the label is the same for all.
+
+    Notes
+    -----
+    Source: Singh, Cherep & Maes (2025), arXiv 2505.18186, who choose features by a classifier.
+    """
+    from ..sae.features import activity
+
+    does, y = activity(dictionary.encode, activations), np.asarray(labels, float)
+    means, y = does.mean - does.mean.mean(0), y - y.mean()
+    sizes = np.linalg.norm(means, axis=0) * np.linalg.norm(y)
+    varied = np.flatnonzero(sizes > 1e-9)
+    if len(varied) < n:
+        raise InterpError(f"{len(varied)} features vary with the clips and their labels, {n} are wanted.")
+    r = means[:, varied].T @ y / sizes[varied]
+    best = np.argsort(-np.abs(r), kind="stable")[:n]
+    most = does.highest.max(0)
+    highest = {int(varied[i]): float(np.sign(r[i]) * most[varied[i]]) for i in best}
+    return of_features(dictionary, highest, site=site, model=model)
 
 
 def describe_change(changes: Mapping[str, float], least: float = 0.5, most: int = 3) -> str:

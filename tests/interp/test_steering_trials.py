@@ -8,7 +8,7 @@ from scipy.stats import t
 import interp
 from interp.errors import InterpError
 from interp.steering import EachClip, Push, Vector, random, trials
-from interp.steering.concepts import describe_change, unnamed, unnamed_features
+from interp.steering.concepts import describe_change, dictionaries, feature_set, unnamed, unnamed_features
 from interp.steering.effects import beyond, dose_slope, reach, share, within
 
 SHORT = dict(seconds=0.4, progress=False)
@@ -205,12 +205,19 @@ def test_features_without_a_name_are_stable_and_not_what_is_labelled(model):
     x = 0.05 * torch.randn(60, 30, model.d_model, generator=torch_rng)
     fires = torch.rand(60, 30, 2, generator=torch_rng) < 0.3
     x += 4 * (fires * torch.from_numpy(on)[:, None]).float() @ axes
-    found = unnamed_features(x, on[:, :1], 1, "resid.1", model, d_sae=4, k=1, steps=200, batch_size=256)
-    ((strange, stability),) = found
+    pair = dictionaries(x, d_sae=4, k=1, steps=200, batch_size=256)
+    ((strange, stability),) = unnamed_features(pair, x, on[:, :1], 1, "resid.1", model)
     assert abs(strange.unit[1]) > 0.9 > 0.2 > abs(strange.unit[0])
     assert stability > 0.9
     with pytest.raises(InterpError, match="of 4 features fire .* 5 are wanted"):
-        unnamed_features(x, on[:, :1], 5, "resid.1", model, d_sae=4, k=1, steps=2, batch_size=256)
+        unnamed_features(pair, x, on[:, :1], 5, "resid.1", model)
+
+    # What goes with the label makes the set, and what goes against it is taken with the other sign.
+    named = feature_set(pair[0], x, on[:, 0], 1, "resid.1", model)
+    assert named.unit[0] > 0.9
+    assert feature_set(pair[0], x, ~on[:, 0], 1, "resid.1", model).cosine(named) == pytest.approx(-1)
+    with pytest.raises(InterpError, match="features vary with the clips"):
+        feature_set(pair[0], x, np.ones(60), 1, "resid.1", model)
 
 
 def test_changes_in_words():

@@ -14,7 +14,7 @@ from test_same_results import checkout
 from report.project import here, read_json
 
 ROOT = Path(__file__).parents[2]
-HEARS = ("1-emotion-geometry", "2-causal-pathways")
+HEARS = ("1-emotion-geometry", "2-causal-pathways", "3-steering")
 
 
 def report(project, *arguments):
