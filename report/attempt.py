@@ -133,7 +133,8 @@ class Attempt:
     def _start(self, upstream: dict[str, State], start: Callable[..., Any]) -> Any:
         folder, notebook, project = self.folder, self.notebook, self.setting.project
         node = copy.deepcopy(notebook.node)
-        finish = nbformat.v4.new_code_cell("from interp import results\n\nresults.finish()", id=FINISH)
+        call = f"from interp import results\n\nresults.finish({self.started!r})"
+        finish = nbformat.v4.new_code_cell(call, id=FINISH)
         finish.metadata["tags"] = [FINISH]
         node.cells.append(finish)
         nbformat.write(node, folder / "input.ipynb")

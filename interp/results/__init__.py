@@ -245,13 +245,20 @@ def _player(sound: Sound, listen: str) -> str:
     )
 
 
-def finish() -> None:
+def finish(started: float) -> None:
     """Write down which sources this process has loaded besides installed libraries, and on what it ran.
 
+    Parameters
+    ----------
+    started : float
+        When the run began, in seconds since the epoch. The builder says it, since a process learns of its own
+        start only from when the machine booted, which the kernel tells in whole seconds.
+
+    Notes
+    -----
     The report builder calls this after a notebook's last cell: the list becomes part of the run's key, so
     that modules found through entry points count as well, wherever they lie.
     """
-    started = _process_start()
     libraries = [Path(path) for path in sysconfig.get_paths().values()]
     modules: dict[str, str] = {}
     folders: dict[str, Path | None] = {}  # where one leads; None for those of libraries
@@ -362,12 +369,6 @@ def _show(data: dict[str, str], mark: dict[str, str]) -> None:
         from IPython.display import display
 
         display(data, raw=True, metadata={"interp": mark} if mark else {})
-
-
-def _process_start() -> float:
-    import psutil
-
-    return psutil.Process().create_time()
 
 
 def _peak_memory() -> int:

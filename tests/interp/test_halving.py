@@ -107,7 +107,7 @@ def test_the_run_writes_it_down(monkeypatch, tmp_path):
 
     monkeypatch.setenv(results.RUN_DIR, str(tmp_path))
     halving.EVENTS.append({"what": "generate", "model": "small", "clips": 8, "then": 4})
-    results.finish()
+    results.finish(0.0)
     assert json.loads((tmp_path / "sources.json").read_text())["halved_batches"] == halving.EVENTS
 
 

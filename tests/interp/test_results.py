@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
+import os
 import re
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -166,14 +169,29 @@ def test_a_module_is_named_by_where_its_links_lead(run, tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to("a")
     monkeypatch.syspath_prepend(tmp_path / "link" / "b")
     importlib.import_module("linked_module")
-    results.finish()
+    results.finish(time.time())
     modules = json.loads((run / "sources.json").read_text())["modules"]
     assert str((tmp_path / "a" / "b" / "linked_module.py").resolve()) in modules
     assert not any("link/" in path for path in modules)
 
 
+def test_a_module_that_changed_after_the_start_gets_a_mark_in_place_of_a_hash(run, tmp_path, monkeypatch):
+    """To the moment: one that was written just before counts as it is, even in the same second."""
+    files = [tmp_path / f"{when}_the_start.py" for when in ("before", "after")]
+    for file, at in zip(files, (1_000_000_000.25, 1_000_000_000.75), strict=True):
+        file.write_text("X = 1\n")
+        os.utime(file, (at, at))
+    monkeypatch.syspath_prepend(tmp_path)
+    for file in files:
+        importlib.import_module(file.stem)
+    results.finish(1_000_000_000.5)
+    modules = json.loads((run / "sources.json").read_text())["modules"]
+    known = hashlib.sha256(b"X = 1\n").hexdigest()
+    assert [modules[str(file.resolve())] for file in files] == [known, "changed during the run"]
+
+
 def test_sources_are_ours_only(run):
-    results.finish()
+    results.finish(time.time())
     sources = json.loads((run / "sources.json").read_text())
     assert any(path.endswith("interp/results/__init__.py") for path in sources["modules"])
     assert not [
