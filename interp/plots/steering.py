@@ -34,7 +34,7 @@ def candidates_map(
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.5))
         ax.set_xticks(range(len(doses)), [f"{dose:g}" for dose in doses])
         ax.set_yticks(range(len(places)), places)
-        ax.set(xlabel="strength (share of the length)", ylabel="layer, method")
+        ax.set(xlabel="strength (share of the length)", ylabel="layer, from")
         ax.set_title(title, fontsize=10)
         figure.colorbar(image, ax=ax, shrink=0.9)
     for ax in axes.flat[len(maps) :]:
