@@ -15,7 +15,7 @@ from . import COLOURS, MARKERS, _figure
 def candidates_map(
     maps: Mapping[str, np.ndarray],
     places: Sequence[str],
-    doses: Sequence[float],
+    doses: Mapping[str, Sequence[float]],
     chosen: Mapping[str, tuple[str, float]],
     alt: str,
 ) -> Figure:
@@ -30,9 +30,9 @@ def candidates_map(
             ink = "white" if abs(value) > 0.7 * most else "black"
             ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
         place, dose = chosen[title]
-        corner = (list(doses).index(dose) - 0.5, list(places).index(place) - 0.5)
+        corner = (list(doses[title]).index(dose) - 0.5, list(places).index(place) - 0.5)
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.5))
-        ax.set_xticks(range(len(doses)), [f"{dose:g}" for dose in doses])
+        ax.set_xticks(range(len(doses[title])), [f"{dose:g}" for dose in doses[title]])
         ax.set_yticks(range(len(places)), places)
         ax.set(xlabel="strength (share of the length)", ylabel="layer, from")
         ax.set_title(title, fontsize=10)
