@@ -30,6 +30,13 @@ class Rated:
     clips: Corpus
     said: str
 
+    def parts(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Which clips to learn from, and which to test on: two thirds of the groups, and the others."""
+        from sklearn.model_selection import GroupShuffleSplit
+
+        split = GroupShuffleSplit(1, test_size=1 / 3, random_state=seed)
+        return next(split.split(self.clips.ids, groups=self.clips.groups))
+
 
 def rated_clips(source: str | Path, n: int, seconds: float, seed: int = 0) -> Rated:
     """Choose clips of a prepared corpus by which emotion can be told.

@@ -78,3 +78,14 @@ def test_the_records_are_as_they_were(tmp_path):
     rated_clips(folder, 12, 1.0)
     assert (folder / "clips.jsonl").read_text() == before
     assert json.loads(before.splitlines()[0])["valence"] == 1
+
+
+def test_parts_share_no_group(tmp_path):
+    found = rated_clips(
+        prepared(tmp_path / "mine", 2 * corners()), 99, seconds=1.0
+    )  # two clips of each group
+    learn, test = found.parts(seed=1)
+    groups = found.clips.groups
+    assert sorted([*learn, *test]) == list(range(24)) and len(learn) == 2 * len(test)
+    assert not {groups[i] for i in learn} & {groups[i] for i in test}
+    assert found.parts(seed=1)[1].tolist() == test.tolist() != found.parts(seed=2)[1].tolist()
