@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import shutil
@@ -295,9 +296,10 @@ def test_a_template_that_is_killed_costs_what_ran_and_nothing_else(tmp_path):
             while len(began(project)) < wanted:
                 time.sleep(0.01)
             for process in psutil.Process().children():
-                if "report.sweeps.template" in process.cmdline():
-                    process.send_signal(signal.SIGKILL)
-                    killed.append(process.pid)
+                with contextlib.suppress(psutil.NoSuchProcess):  # one that has just ended
+                    if "report.sweeps.template" in process.cmdline():
+                        process.send_signal(signal.SIGKILL)
+                        killed.append(process.pid)
 
     killer = threading.Thread(target=kill)
     killer.start()
