@@ -176,7 +176,8 @@ def test_a_build_that_is_stopped_leaves_no_process_and_no_run(end, tmp_path, cap
     two = ("0-alone", "1-first")
     set_study(tmp_path, two, pause=1000)
     code = (
-        "import pathlib, signal, sys; from report.project import Project; from report.profile import Profile\n"
+        "import signal, sys, pathlib\n"
+        "from report.project import Project; from report.profile import Profile\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore\n"
         "from report.__main__ import run; project = Project(pathlib.Path(sys.argv[1]))\n"
         "run(project, Profile.read(project, 'etude'), jobs=2)"
