@@ -1,11 +1,7 @@
-"""The codec: spectral frames through two small vector-quantised networks.
+"""The codec: spectral frames as codes, and back; nothing in it is a network.
 
-Three residual codebooks carry the *tones* of a frame relative to its loudness (the first of them alone
-already names most of the harmony, since training often drops the others), a fourth carries *loudness
-and noise*. The encoders see a fifth of a second to either side and the decoder a third: neighbouring
-frames are alike, and what one frame's codes leave out, those beside it can say. The decoder writes
-spectral frames, which `etude.spectral` turns into sound. The residual quantiser is audiocraft's
-(Zeghidour et al. 2021; Défossez et al. 2022).
+Three codebooks set single *tones* of a frame, relative to its loudness (`etude.tones`); a fourth carries
+*loudness and noise* (`etude.air`). `etude.spectral` makes spectral frames of sound, and sound of them.
 """
 
 from __future__ import annotations
@@ -22,33 +18,12 @@ interp.compat.prepare()
 from audiocraft import quantization as qt  # noqa: E402
 from audiocraft.models.encodec import CompressionModel  # noqa: E402
 
-from etude.spectral import FLOOR_DB, HOP, N_FEATURES, N_NOISE, N_TONES, SAMPLE_RATE, Spectral  # noqa: E402
+from etude import air, tones  # noqa: E402
+from etude.spectral import FLOOR_DB, HOP, N_TONES, SAMPLE_RATE, Spectral  # noqa: E402
+from etude.tones import RANGE_DB as TONE_RANGE_DB  # noqa: E402
 
-TONE_RANGE_DB, NOISE_RANGE_DB = 50.0, 70.0  # below a frame's loudness
-TONE_BOOKS, ENTRIES = 3, 512
-TONE_DIM, AIR_DIM, WIDTH = 32, 12, 192
-
-
-class Residual(nn.Module):
-    """A residual block of two convolutions over time, the first with a dilation in frames."""
-
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        spread = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.block = nn.Sequential(nn.GELU(), spread, nn.GELU(), nn.Conv1d(width, width, 1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.block(x)
-
-
-def stack(n_in: int, width: int, blocks: int, n_out: int) -> nn.Sequential:
-    """Convolutions [batch, n_in, frame] → [batch, n_out, frame]; each block reaches twice as far."""
-    return nn.Sequential(
-        nn.Conv1d(n_in, width, 5, padding=2),
-        *[Residual(width, 2**block) for block in range(blocks)],
-        nn.GELU(),
-        nn.Conv1d(width, n_out, 1),
-    )
+NOISE_RANGE_DB = 70.0  # below a frame's loudness
+TONE_BOOKS, ENTRIES = len(tones.LEVELS), 512
 
 
 def to_relative(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -80,35 +55,18 @@ def to_features(tones: torch.Tensor, noise: torch.Tensor, loudness: torch.Tensor
 class EtudeCodec(CompressionModel):
     """A `CompressionModel`: 16 kHz mono, 50 frames/s, 4 codebooks of 512 entries.
 
-    Codebooks 0–2 are residual codebooks of the tones, codebook 3 holds loudness and noise.
+    Codebooks 0–2 set tones, codebook 3 holds loudness and noise.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.spectral = Spectral()
-        self.tone_encoder = stack(N_TONES, WIDTH, 3, TONE_DIM)
-        self.air_encoder = stack(N_NOISE + 1, WIDTH // 2, 2, AIR_DIM)
-        vq = dict(bins=ENTRIES, kmeans_init=True, threshold_ema_dead_code=0)
-        self.tone_quantizer = qt.ResidualVectorQuantizer(
-            dimension=TONE_DIM, n_q=TONE_BOOKS, q_dropout=True, **vq
-        )
-        self.air_quantizer = qt.ResidualVectorQuantizer(dimension=AIR_DIM, n_q=1, **vq)
-        self.decoder = stack(TONE_DIM + AIR_DIM, WIDTH, 4, N_FEATURES + 1)
-
-    def embed(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features → unquantised latents of tones and of loudness with noise."""
-        tones, noise, loudness = to_relative(features)
-        return self.tone_encoder(tones), self.air_encoder(torch.cat([noise, loudness], 1))
-
-    def unembed(self, tone: torch.Tensor, air: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Latents → (tones, noise, loudness) as in `to_relative`."""
-        out = self.decoder(torch.cat([tone, air], 1))
-        return out.split([N_TONES, N_NOISE, 1], dim=1)
+        self.air = nn.Parameter(torch.zeros(ENTRIES, air.WIDTH), requires_grad=False)
 
     def encode_features(self, features: torch.Tensor) -> torch.Tensor:
         """Features [batch, N_FEATURES, frame] → codes [batch, 4, frame]."""
-        tone, air = self.embed(features)
-        return torch.cat([self.tone_quantizer.encode(tone), self.air_quantizer.encode(air)], 1)
+        levels, noise, loudness = to_relative(features)
+        return torch.cat([tones.encode(levels), air.encode(noise, loudness, self.air)[0][:, None]], 1)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Audio [batch, 1, sample] → (codes [batch, 4, frame], no scale).
@@ -123,13 +81,13 @@ class EtudeCodec(CompressionModel):
         return self.encode_features(self.spectral.analyse(x[:, 0])), None
 
     def decode_latent(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes [batch, 4, frame] → latents [batch, TONE_DIM + AIR_DIM, frame]."""
-        tone = self.tone_quantizer.decode(codes[:, :TONE_BOOKS])
-        return torch.cat([tone, self.air_quantizer.decode(codes[:, TONE_BOOKS:])], 1)
+        """Codes [batch, 4, frame] → tones, noise and loudness as in `to_relative`: [batch, 105, frame]."""
+        noise, loudness = air.decode(codes[:, TONE_BOOKS], self.air)
+        return torch.cat([tones.decode(codes[:, :TONE_BOOKS]), noise, loudness], 1)
 
     def decode_features(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes → features in dB [batch, N_FEATURES, frame]."""
-        return to_features(*self.unembed(*self.decode_latent(codes).split([TONE_DIM, AIR_DIM], 1)))
+        return to_features(*self.decode_latent(codes).split([N_TONES, air.WIDTH - 1, 1], 1))
 
     def decode(self, codes: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:
         """Codes [batch, 4, frame] → audio [batch, 1, frame * 320]."""

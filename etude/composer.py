@@ -1,9 +1,9 @@
 """From factors to notes: a small tonal composer.
 
-A piece is a loop of four-chord phrases: tonic, the chord of the cadence that its factor names, the tonic
-again or the sixth degree, and the cadence's chord once more. Harmony is diatonic (natural minor in the
-minor mode), so that mode is heard in every third and sixth; the rate of the accompaniment follows the
-melody's, so that tempo is heard in everything.
+A piece is a loop of four-chord phrases: the chord of the cadence that its factor names, the tonic or the
+sixth degree, the cadence's chord once more, and the tonic, so that what its words choose is heard in how it
+begins. Harmony is diatonic (natural minor in the minor mode), so that mode is heard in every third and
+sixth; the rate of the accompaniment follows the melody's, so that tempo is heard in everything.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def compose(factors: dict[str, int], seed: int, seconds: float = 8.0) -> list[No
     for bar in range(n_chords):
         if bar % 4 == 0:
             cadence = CADENCE_DEGREE[value["cadence"]]
-            phrase = [0, cadence, RESOLUTIONS[rng.integers(len(RESOLUTIONS))], cadence]
+            phrase = [cadence, RESOLUTIONS[rng.integers(len(RESOLUTIONS))], cadence, 0]
         degree, t0 = phrase[bar % 4], bar * slot * per_chord
         chord = [_pitch(scale, tonic, degree + k, 48) for k in (0, 2, 4)]
         draws = rng.random((8, 3))  # the same number of draws at every tempo keeps variants alike

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from etude import WEIGHTS
+from etude import WEIGHTS, air
 from etude.checkpoint import load_codec, save_codec, write_sums
+from etude.codec import ENTRIES, to_relative
 from etude.corpus import build
+from etude.variety import build_songs
 
 WORK = Path("build/etude")
 TRAINING_SEED = 2  # corpora of other seeds share no clip with these
 SIZES = {"factorial": 5200, "etude": 4600, "etude-alt": 3000}  # clips of 8 s
 MORE_SEED, MORE = 3, {"etude": 6000, "etude-alt": 4000}  # clips that the language models alone learn from
-CODEC_STEPS, DECODER_STEPS, HEARD_STEPS = 6000, 2500, 900
-MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2200, 600, 1100
+CODEC_SEED, SONGS, COMPOSED = 7, 300, 100  # clips that the codec learns from
+MUSIC_STEPS, WORDS_STEPS, MODEL_STEPS = 2000, 600, 1000
 WORDS_PARTS = ("whole", 64, 64, 64)
-MODEL_PARTS = ("whole", 32, "second chord", "second chord", "whole", 32, "second chord", 32)
+MODEL_PARTS = ("whole", 32, 64, 32)
 BASE_SHARE = 1200  # factorial clips that stay in the second stage, so that cue words are not forgotten
 
 
@@ -29,9 +31,8 @@ def tokens(kind: str, work: Path = WORK, size: int | None = None, seed: int = TR
     source = build(kind, size or SIZES[kind], seed, work)
     codec = load_codec()
     digest = hashlib.sha256()
-    for name, tensor in codec.state_dict().items():
-        if not name.startswith("decoder."):  # which has no part in the codes
-            digest.update(tensor.numpy().tobytes())
+    for tensor in codec.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
     target = work / f"tokens-{source.stem}-{digest.hexdigest()[:8]}.npz"
     if target.exists():
         return target
@@ -47,20 +48,12 @@ def tokens(kind: str, work: Path = WORK, size: int | None = None, seed: int = TR
     return target
 
 
-def train_codec(work: Path = WORK, device: str = "cpu") -> None:
-    """Render the corpora and train the codec on them; then its decoder alone, on codes that stay,
-
-    first as before, then for chroma as it is heard.
-    """
-    from etude.train_codec import train
-
-    corpora = [build(kind, size, TRAINING_SEED, work) for kind, size in SIZES.items()]
-    codes, decoder, heard = work / "codec.pt", work / "decoder.pt", work / "heard.pt"
-    train(corpora, codes, CODEC_STEPS, device=device)
-    train(corpora, decoder, DECODER_STEPS, seed=1, start_from=codes, device=device)
-    later = dict(start_from=decoder, rate=1e-3, agreement=10)
-    train(corpora, heard, HEARD_STEPS, seed=2, device=device, **later)
-    save_codec(torch.load(heard, map_location="cpu", weights_only=True)["codec"])
+def train_codec(work: Path = WORK) -> None:
+    """Learn the entries of the codec's fourth codebook from songs and factorial music of their own."""
+    corpora = [build_songs(SONGS, CODEC_SEED, work), build("factorial", COMPOSED, CODEC_SEED, work)]
+    features = torch.from_numpy(np.concatenate([np.load(path)["features"] for path in corpora])).float()
+    _, noise, loudness = to_relative(features)
+    save_codec({"air": air.learn(noise, loudness, ENTRIES)})
 
 
 def train_text() -> None:
@@ -104,7 +97,7 @@ def train_all(device: str = "cpu") -> None:
     from etude import MODELS
 
     stages = {
-        "codec": lambda: train_codec(device=device),
+        "codec": train_codec,
         "text encoder": train_text,
         "base": lambda: train_base(device=device),
     }

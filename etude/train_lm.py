@@ -20,8 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from etude.composer import NOTES_PER_CHORD
-from etude.factors import FACTORS, NOTES_PER_SECOND
+from etude.factors import FACTORS
 from etude.lm import new_lm
 from etude.precision import half
 from etude.words import caption
@@ -29,39 +28,29 @@ from etude.words import caption
 BATCH = 8
 SAVE_EVERY = 50  # steps
 OTHERS = 5  # from nothing, embeddings, outputs and norms learn this many times faster than matrices
-SHORT = 2048  # frames of all clips together in a batch of parts of clips
-FRAMES_PER_SECOND = 50
-BEFORE, AFTER = 24, 16  # frames of a window around the beginning of a clip's second chord
-SECOND_CHORD = np.round(FRAMES_PER_SECOND * np.divide(NOTES_PER_CHORD, NOTES_PER_SECOND)).astype(int)
-"""Frame in which the second chord begins, by tempo level: there a clip's cadence is heard first."""
+SHORT = 2048  # frames of all clips together in a batch of openings
 
-Part = int | Literal["whole", "second chord"]
-"""What a batch holds of its clips: all; so many frames of how they begin; a window around the second chord.
+Part = int | Literal["whole"]
+"""What a batch holds of its clips: all, or so many frames of how they begin.
 
 Once a model has learnt to go on as a clip began, its words tell it something new only where something is
-chosen: in the opening, and when the chord of the cadence first comes. Over whole clips that is lost in the
-noise, and the words come to mean nothing. Batches of parts hold more clips instead.
+chosen: in the opening. Over whole clips that is lost in the noise, and the words come to mean nothing.
+Batches of openings hold more clips instead.
 """
 
 
 class Batch(NamedTuple):
-    """Clips, or parts of clips, to learn from.
+    """Clips, or their openings, to learn from.
 
     Attributes
     ----------
     tokens : torch.Tensor
         [clip, codebook, frame], int64.
     captions : list of str
-    start : torch.Tensor
-        [clip], place of the first frame in its clip.
-    skip : int
-        So many frames are only there to be listened to.
     """
 
     tokens: torch.Tensor
     captions: list[str]
-    start: torch.Tensor
-    skip: int
 
 
 class Clips:
@@ -81,39 +70,28 @@ class Clips:
             self.quadrant[emotional] = self.quadrant[dealt]
 
     def batch(self, rng: np.random.Generator, part: Part = "whole") -> Batch:
-        """Clips drawn at random, or parts of more of them, with freshly worded captions."""
-        length = {"whole": self.tokens.shape[-1], "second chord": BEFORE + AFTER}.get(part, part)
+        """Clips drawn at random, or openings of more of them, with freshly worded captions."""
+        length = self.tokens.shape[-1] if part == "whole" else part
         picks = rng.integers(len(self.tokens), size=BATCH if part == "whole" else SHORT // length)
         levels = [dict(zip(FACTORS, row, strict=True)) for row in self.levels[picks].tolist()]
         captions = [
             caption(quadrant, level, rng)
             for quadrant, level in zip(self.quadrant[picks].tolist(), levels, strict=True)
         ]
-        window = part == "second chord"
-        start = SECOND_CHORD[[level["tempo"] for level in levels]] - BEFORE if window else 0 * picks
-        frames = start[:, None] + np.arange(length)
-        tokens = np.take_along_axis(self.tokens[picks], frames[:, None], axis=2).astype(np.int64)
-        return Batch(torch.from_numpy(tokens), captions, torch.from_numpy(start), BEFORE - 1 if window else 0)
+        tokens = self.tokens[picks, :, :length].astype(np.int64)
+        return Batch(torch.from_numpy(tokens), captions)
 
 
-def cross_entropy(
-    lm, tokens: torch.Tensor, captions: list[str | None], start: torch.Tensor | None = None, skip: int = 0
-) -> torch.Tensor:
-    """Mean cross-entropy per codebook in nats, [codebook], of a `Batch`'s parts."""
+def cross_entropy(lm, tokens: torch.Tensor, captions: list[str | None]) -> torch.Tensor:
+    """Mean cross-entropy per codebook in nats, [codebook], of a `Batch`."""
     from audiocraft.modules.conditioners import ConditioningAttributes
 
     conditions = [ConditioningAttributes(text={"description": text}) for text in captions]
-    if start is not None:  # where a pass that is cut in parts goes on
-        lm.transformer._streaming_state["offsets"] = start
-    try:
-        out = lm.compute_predictions(tokens, conditions)
-    finally:
-        lm.transformer._streaming_state.clear()
-    losses = []
-    for k in range(tokens.shape[1]):
-        keep = out.mask[:, k].clone()
-        keep[:, :skip] = False
-        losses.append(F.cross_entropy(out.logits[:, k][keep].float(), tokens[:, k][keep]))
+    out = lm.compute_predictions(tokens, conditions)
+    losses = [
+        F.cross_entropy(out.logits[:, k][out.mask[:, k]].float(), tokens[:, k][out.mask[:, k]])
+        for k in range(tokens.shape[1])
+    ]
     return torch.stack(losses)
 
 
@@ -176,7 +154,7 @@ def train(
         rng = np.random.default_rng([seed, step])  # a resumed run sees the batches it would have seen
         lm.cfg_dropout.rng.manual_seed(seed * 1_000_003 + step)
         batch = clips.batch(rng, parts[step % len(parts)])
-        batch = batch._replace(tokens=batch.tokens.to(device), start=batch.start.to(device))
+        batch = batch._replace(tokens=batch.tokens.to(device))
         with half(device):
             losses = cross_entropy(lm, *batch)
         lm.zero_grad(set_to_none=True)

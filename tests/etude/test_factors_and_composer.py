@@ -114,10 +114,10 @@ def test_the_cadence_falls_inside_eight_seconds(tempo, cadence):
     assert 4 * chord <= 8.0, "a phrase of four chords must be whole"
     bass = [note.pitch % 12 for note in notes if note.channel == BASS][:4]
     degree = {"authentic": 7, "plagal": 5}[FACTORS["cadence"][cadence]]
-    tonic = bass[0]
-    assert tonic == FACTORS["key"][PLAIN["key"]]
-    assert [(note - tonic) % 12 for note in bass[1::2]] == [degree, degree]
-    assert (bass[2] - tonic) % 12 in (0, 9), "it leads to the tonic, or to the sixth degree"
+    tonic = FACTORS["key"][PLAIN["key"]]
+    assert [(note - tonic) % 12 for note in bass[::2]] == [degree, degree], "a piece begins with it"
+    assert (bass[1] - tonic) % 12 in (0, 9), "it leads to the tonic, or to the sixth degree"
+    assert bass[3] == tonic
 
 
 @pytest.mark.parametrize("name", FACTORS)
@@ -147,7 +147,7 @@ def test_variants_share_everything_but_the_factor(name):
             elif name == "tempo":
                 assert bass_classes(a)[: len(bass_classes(b))] == bass_classes(b)[: len(bass_classes(a))]
             elif name == "cadence":
-                assert bass_classes(a)[::2] == bass_classes(b)[::2]
+                assert bass_classes(a)[1::2] == bass_classes(b)[1::2]
             else:
                 pytest.fail(f"say what a change of {name} must leave as it is")
 

@@ -14,7 +14,7 @@ from interp.judges.instruments import Instruments
 @pytest.fixture(scope="module")
 def music():
     """Composed pieces, as they are: no codec."""
-    corpus = interp.corpus("etude", n=60, seed=91, seconds=2.0)
+    corpus = interp.corpus("etude", n=100, seed=91, seconds=2.0)
     waveforms = np.stack([clip.audio.read()[0].numpy()[0] for clip in corpus])
     return corpus, Sounds(waveforms, 16_000)
 
@@ -72,7 +72,7 @@ def test_people_weigh_cues_as_in_their_ratings(music):
 def test_judges_hear_composed_emotion(music):
     corpus, sounds = music
     truth = np.column_stack([corpus.column(axis) for axis in judges.AXES])
-    learnt, half = slice(0, 40), slice(40, None)
+    learnt, half = slice(0, 60), slice(60, None)
     for judge in (ByPeople.on(sounds[learnt]), ByCorpus.train(sounds[learnt], corpus[learnt])):
         found = validate(judge(sounds[half]), truth[half], corpus[half].groups)
         assert found.correlations["arousal"].estimate > 0.5, judge.name

@@ -42,6 +42,17 @@ def test_the_bootstrap_agrees_with_the_jackknife_on_a_mean_and_takes_a_median():
     assert middle.low < middle.estimate == np.median(values) < middle.high
 
 
+def test_a_correlation_has_an_interval_within_one():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=14)
+    pieces = np.repeat(np.arange(7), 2)
+    found = stats.correlation(x, x + 0.2 * rng.normal(size=14), pieces)
+    assert found.low < found.estimate < found.high < 1
+    assert found.estimate - found.low > found.high - found.estimate  # a tail towards nought
+    exact = stats.correlation(x, -x, pieces)
+    assert exact.estimate == pytest.approx(-1) and exact.low >= -1
+
+
 def test_clusters_make_an_interval_wider_than_clips_by_themselves():
     rng = np.random.default_rng(0)
     prompts = np.repeat(np.arange(8), 20)
