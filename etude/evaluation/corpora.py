@@ -18,13 +18,14 @@ import interp.descriptors
 from etude.corpus import build
 from etude.evaluation.features import measure_all
 
-SOURCES = ("factors", "composer", "render", "spectral", "codec", "corpus", "evaluation/features")
+BATCH = 32  # clips that go through the codec together
+SOURCES = ("factors", "composer", "render", "spectral", "tones", "air", "codec", "corpus")
 
 
 def store(work: Path, weights: Path) -> Path:
     """The folder for measurements made with these weights and this code."""
     root = Path(etude.__file__).parent
-    files = [weights / "codec.bin", Path(interp.descriptors.__file__)]
+    files = [weights / "codec.bin", Path(interp.descriptors.__file__), root / "evaluation" / "features.py"]
     digest = hashlib.sha256()
     for file in [*files, *(root / f"{name}.py" for name in SOURCES)]:
         digest.update(file.read_bytes())
@@ -59,8 +60,8 @@ def reconstruct(codec, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from tqdm import tqdm
 
     tokens, audio = [], []
-    for clip in tqdm(features, desc="through the codec", leave=False):  # one at a time stays in the cache
-        codes = codec.encode_features(torch.from_numpy(clip).float()[None])
-        tokens.append(codes[0].to(torch.int16).numpy())
-        audio.append(codec.decode(codes)[0, 0].numpy())
-    return np.stack(tokens), np.stack(audio)
+    for i in tqdm(range(0, len(features), BATCH), desc="through the codec", leave=False):
+        codes = codec.encode_features(torch.from_numpy(features[i : i + BATCH]).float())
+        tokens.append(codes.to(torch.int16).numpy())
+        audio.append(codec.decode(codes)[:, 0].numpy())
+    return np.concatenate(tokens), np.concatenate(audio)
