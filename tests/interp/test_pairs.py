@@ -123,7 +123,7 @@ def test_differences_are_within_pieces():
 
 
 @pytest.mark.parametrize(
-    "cue, high, n", [("tempo", 4, 4), ("register", 5, 16), ("level", 4, 4), ("articulation", 3, 4)]
+    "cue, high, n", [("tempo", 4, 4), ("register", 5, 16), ("level", 4, 4), ("articulation", 3, 8)]
 )
 def test_composed_pieces_hold(cue, high, n):
     """Register takes more pieces than others: where the accompaniment is high, it hides a low melody."""
