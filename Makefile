@@ -63,7 +63,7 @@ bench-sae: setup  ## train sparse autoencoders here and in three other libraries
 validate: setup  ## measure on made-up data whether tests and intervals keep their promises
 	@$(PY) -m interp.validate $(ARGS)
 
-etude: setup  ## train the embedded models from nothing; takes hours, resumes
+etude: setup  ## train the embedded models from nothing; an hour or hours, resumes
 	@$(PY) -m etude train $(ARGS)
 
 evaluate: setup  ## measure the embedded models and print their card's tables
