@@ -28,6 +28,8 @@ def read_file(path: str | Path) -> tuple[torch.Tensor, int]:
     import soundfile
 
     try:
+        if not Path(path).is_file():
+            raise InterpError(f"Cannot read audio from {path}: there is no such file.")
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         raise InterpError(f"Cannot read audio from {path}: {error}") from error
