@@ -19,7 +19,7 @@ What a readout gains over a baseline is in :mod:`interp.probe.gain`, readouts ac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,7 +34,7 @@ from ..results.claims import Measure
 from ..stats import Interval, codes, jackknife, totals
 from ..stats.permutation import Test, relabellings
 from . import ridge
-from .scores import accuracy_of_scores, r_squared, score
+from .scores import accuracy_of_scores, score
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the logistic probe: scikit-learn's C
 CONTROLS = 20  # dealings of the control task
@@ -55,7 +55,7 @@ class Reading:
     chance : float
         Score without any information: 0, or one over the number of classes.
     predicted, labels, groups : np.ndarray
-        [clip].
+        [clip]. Of labels, what known cues leave, where such are regressed out.
     """
 
     score: Interval
@@ -100,9 +100,10 @@ class Probe:
     folds : int
         Folds of groups.
     nuisance : np.ndarray, optional
-        [clip, cue]: known cues, regressed out of the vectors within the training clips of every fold. What is
-        read then is what the vectors hold beyond them, as a share of all variance of the label. Only what is
-        linear in them goes: give squares and products too, where a cue may act by those.
+        [clip, cue]: known cues, regressed out of the vectors and, where it is a number, of the label, by a
+        fit to the training clips of every fold. The score is then a partial R²: what the vectors say beyond
+        the cues, as a share of what the cues leave of the label. Only what is linear in them goes: give
+        squares and products too, where a cue may act by those.
     n : int
         Relabellings of a test.
     seed : int
@@ -142,13 +143,10 @@ class Probe:
         y = check_numbers(labels, self.groups)
         predicted = np.empty(len(y))
         for (train, test), inner in zip(self.splits, self._inner, strict=True):
-            best = r_squared(inner @ y[train], y[train]).argmax()
-            predicted[test] = self.held_out[best][np.ix_(test, train)] @ y[train]
-
-        def best_score(matrices: np.ndarray, dealt: np.ndarray) -> np.ndarray:
-            return _best(r_squared((m @ dealt.T).T, dealt) for m in matrices)
-
-        return self._reading(y, predicted, best_score)
+            matrix = self.held_out.matrices[inner.score(y[train]).argmax()]
+            predicted[test] = matrix[np.ix_(test, train)] @ y[train]
+        left = self.held_out.labels(y)
+        return self._reading(y, left, predicted, lambda held_out, dealt: held_out.score(dealt).max(0))
 
     def logistic(self, labels: Sequence) -> Reading:
         """Read a class, such as the quadrant."""
@@ -158,14 +156,14 @@ class Probe:
             strength = self.strength(y, train)
             predicted[test] = self._fit_logistic(y, train, test, strength)
 
-        def best_score(matrices: np.ndarray, dealt: np.ndarray) -> np.ndarray:
-            return _best(accuracy_of_scores(m, dealt, len(names)) for m in matrices)
+        def best_score(held_out: ridge.HeldOut, dealt: np.ndarray) -> np.ndarray:
+            return np.max([accuracy_of_scores(m, dealt, len(names)) for m in held_out.matrices], axis=0)
 
-        return self._reading(y, predicted, best_score, names)
+        return self._reading(y, y, predicted, best_score, names)
 
-    def _reading(self, y: np.ndarray, predicted: np.ndarray, best_score, names=None) -> Reading:
-        """Score, test and selectivity of predictions; ``best_score`` is that of the test."""
-        found = score(y, predicted, names is not None)
+    def _reading(self, y: np.ndarray, wanted: np.ndarray, predicted: np.ndarray, best_score, names=None):
+        """Score, test and selectivity of predictions of what is wanted of y; ``best_score`` is the test's."""
+        found = score(wanted, predicted, names is not None)
         index, exact = relabellings(y, self.groups, self.n, self.seed)
         of_test = self.held_out[::2]
         null = np.concatenate(
@@ -181,7 +179,7 @@ class Probe:
             task = best_score(self._remembered, y[None])[0]
             selectivity = float(task - best_score(self._remembered, control).mean())
         chance = 0.0 if names is None else 1 / len(names)
-        labels = y if names is None else names[y]
+        labels = wanted if names is None else names[y]
         predicted = predicted if names is None else names[predicted]
         interval = jackknife(totals(self.groups, *found.columns), found.statistic)
         return Reading(interval, test, selectivity, chance, predicted, labels, self.groups)
@@ -189,12 +187,12 @@ class Probe:
     # --- what depends on the vectors alone, worked out once ---
 
     @cached_property
-    def held_out(self) -> np.ndarray:
-        """[penalty, clip, clip], groups held out."""
+    def held_out(self) -> ridge.HeldOut:
+        """Matrices [penalty, clip, clip], groups held out."""
         return ridge.held_out(self.vectors, self.splits, self.nuisance)
 
     @cached_property
-    def _inner(self) -> list[np.ndarray]:
+    def _inner(self) -> list[ridge.HeldOut]:
         """The same within the training clips of every fold."""
         nuisance = self.nuisance
         return [
@@ -205,7 +203,7 @@ class Probe:
         ]
 
     @cached_property
-    def _remembered(self) -> np.ndarray | None:
+    def _remembered(self) -> ridge.HeldOut | None:
         """The same with clips held out and groups shared, for the control task."""
         if codes(self.groups).max() + 1 == len(self.groups):
             return None
@@ -264,11 +262,6 @@ def profile(
         found[site] = {target: probe.ridge(labels) for target, labels in numbers.items()}
         found[site] |= {target: probe.logistic(labels) for target, labels in (classes or {}).items()}
     return found
-
-
-def _best(scores: Iterable[np.ndarray]) -> np.ndarray:
-    """The largest over penalties."""
-    return np.max(list(scores), axis=0)
 
 
 def logistic_pipeline(strength: float):

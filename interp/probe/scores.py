@@ -68,7 +68,7 @@ def accuracy_of_scores(matrix: np.ndarray, labels: np.ndarray, classes: int) -> 
     Parameters
     ----------
     matrix : np.ndarray
-        [clip, clip], from :func:`interp.probe.ridge.held_out`. A clip is given the class whose predicted
+        [clip, clip], one of :class:`interp.probe.ridge.HeldOut`. A clip is given the class whose predicted
         share is largest against the class's share of all clips, so that frequent classes are not favoured.
     labels : np.ndarray
         Whole numbers from 0 to ``classes - 1``.

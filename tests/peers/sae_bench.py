@@ -47,12 +47,13 @@ PINS = {
 }
 QUIET = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "SPARSIFY_DISABLE_TRITON": "1"}  # eager, offline
 STEPS = {"256x2048": 300, "1024x8192": 25, "1024x32768": 5}
+PRODUCT = "product"  # timed in the same turns: the one product that no exact method can avoid
 CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify", "sparsify-signum"]
 
 
 def environment(name: str) -> Path:
     """The interpreter of a contestant, its environment made if it is not there."""
-    if name == "interp":
+    if name in ("interp", PRODUCT):
         return Path(sys.executable)
     peer = name.split("-")[0]
     folder, ready = FOLDER / peer, FOLDER / peer / ".ready"
@@ -127,7 +128,7 @@ def run(d_in: int, d_sae: int, steps: int, options: argparse.Namespace) -> dict:
     plan |= dict(threads=options.threads, clock=options.clock, pool=str(pool), held_out=str(held))
     entrants: list[Contestant] = []
     try:
-        for name in options.only:
+        for name in (PRODUCT, *options.only):
             entrants.append(Contestant(name, plan, options.threads))
         per_turn = -(-steps // options.turns)
         for e in entrants:
@@ -136,7 +137,7 @@ def run(d_in: int, d_sae: int, steps: int, options: argparse.Namespace) -> dict:
             for e in entrants[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
                 e.seconds.append(e.ask(do="steps", n=per_turn)["seconds"])
         rows = {}
-        for e in entrants:
+        for e in entrants[1:]:
             path = FOLDER / "data" / f"{e.name}.npz"
             reply = e.ask(do="finish", path=str(path))
             rows[e.name] = judge(path, held, codes, planted, d_sae) | {
@@ -145,10 +146,11 @@ def run(d_in: int, d_sae: int, steps: int, options: argparse.Namespace) -> dict:
                 "peak_over_start": reply["peak"] - reply["start"],
             }
             path.unlink()
+        product = [per_turn * options.batch / s for s in entrants[0].seconds]
     finally:
         for e in entrants:
             e.stop()
-    return {"steps": per_turn * options.turns, "rows": rows}
+    return {"steps": per_turn * options.turns, "product": product, "rows": rows}
 
 
 def judge(path: Path, held: Path, codes: Path, planted: torch.Tensor, d_sae: int) -> dict:
@@ -189,6 +191,13 @@ def table(size: str, result: dict) -> str:
             f"  interp / {fastest} (the fastest): {statistics.median(ratios):.2f}x  "
             f"(from {min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} turns)"
         )
+        most = statistics.median(
+            p / r for p, r in zip(result["product"], rows[fastest]["rates"], strict=True)
+        )
+        lines.append(
+            f"  the encoder's product alone: {statistics.median(result['product']):,.0f} vectors/s, "
+            f"{most:.2f}x {fastest}: no exact method can be faster"
+        )
     return "\n".join(lines)
 
 
@@ -215,7 +224,7 @@ def main() -> int:
             settings = {key: getattr(options, key) for key in keys} | {"steps": steps}
             path = FOLDER / "results" / f"{size}.json"
             result = json.loads(path.read_text()) if path.exists() and not options.fresh else {}
-            if result.get("settings") != settings:
+            if result.get("settings") != settings or "product" not in result:
                 d_in, _, d_sae = size.partition("x")
                 result = run(int(d_in), int(d_sae), steps, options) | {"settings": settings}
                 path.parent.mkdir(parents=True, exist_ok=True)

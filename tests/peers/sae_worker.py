@@ -167,7 +167,19 @@ class SparsifySignum(Sparsify):
         return super().result(x)
 
 
+class Product:
+    """No contestant: the encoder's product alone, which a dense encoder cannot do without."""
+
+    def __init__(self, plan: dict, first: torch.Tensor) -> None:
+        self.encoder = torch.randn(plan["d_in"], plan["d_sae"])
+        self.out = torch.empty(plan["batch"], plan["d_sae"])
+
+    def step(self, number: int, x: torch.Tensor) -> None:
+        torch.mm(x, self.encoder, out=self.out)
+
+
 CONTESTANTS = {
+    "product": Product,
     "interp": Ours,
     "saelens": SAELens,
     "saelens-sparse": SAELensSparse,
