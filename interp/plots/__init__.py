@@ -20,6 +20,11 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 
 
+def _style(i: int) -> dict[str, str]:
+    """Colour and marker of the i-th of many: no two of the first 49 share both."""
+    return {"color": COLOURS[i % 7], "marker": MARKERS[(i + i // 7) % 7]}
+
+
 def _figure(alt: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 4), **options: Any):
     """A figure with its axes as an array [row, column]."""
     if not alt or not alt.strip():
@@ -189,7 +194,7 @@ def norms_by_layer(
         norms = [np.linalg.norm(_as_numpy(x), axis=-1).ravel() for x in tensors]
         x = list(range(len(norms))) if layers is None else list(layers)
         low, middle, high = np.array([np.percentile(n, [5, 50, 95]) for n in norms]).T
-        ax.plot(x, middle, color=COLOURS[i % 7], marker=MARKERS[i % 7], markersize=4, label=label)
+        ax.plot(x, middle, markersize=4, label=label, **_style(i))
         ax.fill_between(x, low, high, color=COLOURS[i % 7], alpha=0.15, linewidth=0)
     ax.set(xlabel="layer", ylabel="norm of an activation (model units)", ylim=(0, None))
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -265,8 +270,7 @@ def within_between(
             x,
             middle,
             np.maximum(spread, 0),
-            color=COLOURS[i % 7],
-            marker=MARKERS[i % 7],
+            **_style(i),
             markersize=4,
             capsize=2,
             linewidth=1,
@@ -296,7 +300,7 @@ def cosines_by_layer(
     x = np.arange(len(layers))
     for ax, (name, lines) in zip(axes[0], panels.items(), strict=True):
         for i, (kind, cosines) in enumerate(lines.items()):
-            ax.plot(x, cosines, color=COLOURS[i], marker=MARKERS[i], markersize=4, linewidth=1, label=kind)
+            ax.plot(x, cosines, markersize=4, linewidth=1, label=kind, **_style(i))
         ax.axhline(1, color="k", linewidth=0.6)
         ax.set_xticks(x, [str(layer) for layer in layers], rotation=90 if len(layers) > 8 else 0)
         ax.set_title(name, fontsize=10)
@@ -331,7 +335,7 @@ def cues_by_condition(
             x = [k + 0.22 * (i - (len(series) - 1) / 2) for k, _ in found]
             middle = np.array([v.estimate for _, v in found])
             spread = np.array([[v.estimate - v.low, v.high - v.estimate] for _, v in found]).reshape(-1, 2).T
-            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4, "capsize": 2}
+            style = _style(i) | {"markersize": 4, "capsize": 2}
             ax.errorbar(x, middle, np.maximum(spread, 0), linestyle="none", label=name, **style)
         ax.set_xticks(range(len(conditions)), conditions, fontsize=8)
         ax.set_xlim(-0.5, len(conditions) - 0.5)
@@ -366,7 +370,7 @@ def rates(found: Sequence[Any], alt: str) -> Figure:
             y = [names[kind].index(r.name) + 0.24 * (i - (len(counts) - 1) / 2) for r in shown]
             middle = np.array([rate.rate for rate in shown])
             spread = [middle - [rate.low for rate in shown], [rate.high for rate in shown] - middle]
-            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4, "capsize": 2}
+            style = _style(i) | {"markersize": 4, "capsize": 2}
             ax.errorbar(middle, y, xerr=np.maximum(spread, 0), linestyle="none", label=str(count), **style)
         nominal = next(rate.nominal for rate in found if rate.kind == kind)
         ax.axvline(nominal, color="k", linewidth=0.6, linestyle="--")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import COLOURS, MARKERS, _figure
+from . import _figure, _style
 
 
 def pictures(panels: Mapping[str, np.ndarray], groups: Sequence[str], alt: str) -> Figure:
@@ -25,7 +25,7 @@ def pictures(panels: Mapping[str, np.ndarray], groups: Sequence[str], alt: str) 
     for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
         for i, group in enumerate(dict.fromkeys(groups.tolist())):
             x, y = points[groups == group].T
-            ax.scatter(x, y, s=12, color=COLOURS[i % 7], marker=MARKERS[i % 7], linewidths=0, label=group)
+            ax.scatter(x, y, s=12, linewidths=0, label=group, **_style(i))
         ax.set_title(title, fontsize=10)
         ax.set(xticks=[], yticks=[])  # distances on such a picture have no unit
         ax.spines[["top", "right"]].set_visible(True)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..stats import Interval
-from . import COLOURS, MARKERS, _figure
+from . import _figure, _style
 
 
 def cue_weights(
@@ -39,7 +39,7 @@ def cue_weights(
                 continue
             i = others.index(who)
             at = x + 0.75 * ((i + 0.5) / len(others) - 0.5)
-            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4, "elinewidth": 1}
+            style = _style(i) | {"markersize": 4, "elinewidth": 1}
             ax.errorbar(at, middle, yerr=ends, linestyle="none", label=who, **style)
         ax.axhline(0, color="k", linewidth=0.6)
         ax.set_title(emotion, fontsize=10)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..stats import Interval
-from . import COLOURS, MARKERS, _figure
+from . import COLOURS, MARKERS, _figure, _style
 
 
 def readouts_by_layer(
@@ -40,7 +40,7 @@ def readouts_by_layer(
         for i, (model, found) in enumerate(lines.items()):
             middle = np.array([f.estimate for f in found])
             ends = np.array([[f.estimate - f.low, f.high - f.estimate] for f in found]).T
-            style = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1, "capsize": 2}
+            style = _style(i) | {"markersize": 4, "linewidth": 1, "capsize": 2}
             ax.errorbar(x + 0.08 * (i - len(lines) / 2), middle, yerr=ends, label=model, **style)
         for dash, (name, value) in zip(("--", ":", "-."), baselines.get(target, {}).items(), strict=False):
             ax.axhline(value, color="k", linestyle=dash, linewidth=1, label=name)

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..stats import Interval
-from . import COLOURS, MARKERS, _figure
+from . import COLOURS, _figure, _style
 
 
 def candidates_map(
     maps: Mapping[str, np.ndarray],
     places: Sequence[str],
-    doses: Mapping[str, Sequence[float]],
+    doses: Sequence[float],
     chosen: Mapping[str, tuple[str, float]],
     alt: str,
 ) -> Figure:
@@ -30,9 +30,9 @@ def candidates_map(
             ink = "white" if abs(value) > 0.7 * most else "black"
             ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
         place, dose = chosen[title]
-        corner = (list(doses[title]).index(dose) - 0.5, list(places).index(place) - 0.5)
+        corner = (list(doses).index(dose) - 0.5, list(places).index(place) - 0.5)
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=2.5))
-        ax.set_xticks(range(len(doses[title])), [f"{dose:g}" for dose in doses[title]])
+        ax.set_xticks(range(len(doses)), [f"{dose:g}" for dose in doses])
         ax.set_yticks(range(len(places)), places)
         ax.set(xlabel="strength (share of the length)", ylabel="layer, from")
         ax.set_title(title, fontsize=10)
@@ -64,12 +64,11 @@ def dose_response(
             middle = np.array([f.estimate for f in found.values()])
             ends = np.array([[f.estimate - f.low, f.high - f.estimate] for f in found.values()]).T
             own = name == axis
-            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 6 if own else 4}
-            ax.errorbar(
-                x, middle, yerr=ends, label=name, linewidth=2 if own else 0.8, elinewidth=0.8, **style
-            )
+            style = _style(i) | {"linewidth": 2 if own else 0.8, "markersize": 6 if own else 4}
+            ax.errorbar(x, middle, yerr=ends, label=name, elinewidth=0.8, **style)
         ax.set_title(f"judged {axis}", fontsize=10)
         ax.set_xlabel("strength (share of the activation's length)")
+        ax.locator_params(axis="x", nbins=5)
     axes[0, 0].set_ylabel("judged (SD of unsteered clips)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
@@ -95,10 +94,8 @@ def against_chance(groups: Mapping[str, Mapping], alt: str) -> Figure:
         for bar in (-found["reach"], found["reach"]):
             ax.plot([bar, bar], [-0.35, 0.35], color="k", linewidth=1)
         for i, (method, value) in enumerate(found["found"].items()):
-            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 7}
-            ax.plot(
-                [value], [2 + 0.12 * (i - len(found["found"]) / 2)], linestyle="none", label=method, **style
-            )
+            y = 2 + 0.12 * (i - len(found["found"]) / 2)
+            ax.plot([value], [y], linestyle="none", label=method, markersize=7, **_style(i))
         ax.axvline(0, color="k", linewidth=0.6)
         ax.set_yticks([0, 1, 2], ["random", "labels dealt anew", "found"], fontsize=9)
         ax.set_title(f"judged {axis}", fontsize=10)
@@ -122,9 +119,7 @@ def trade_off(points: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
         every = np.array([at for of in methods.values() for at in of])
         for i, (method, of) in enumerate(methods.items()):
             x, y = np.array(of).T
-            ax.plot(
-                x, y, color=COLOURS[i % 7], marker=MARKERS[i % 7], markersize=6, linewidth=1, label=method
-            )
+            ax.plot(x, y, markersize=6, linewidth=1, label=method, **_style(i))
         for x, y in every:
             if not ((every[:, 0] <= x) & (every[:, 1] >= y) & (every != (x, y)).any(1)).any():
                 ax.plot([x], [y], marker="o", markersize=13, markerfacecolor="none", color="k", linewidth=0)
