@@ -1,4 +1,4 @@
-"""What generating and looking cost: ``python -m interp.bench`` prints six ratios, measured side by side.
+"""What generating and looking cost: ``python -m interp.bench`` prints seven ratios, measured side by side.
 
 1. Generating with capture of five layers, over generating alone (drawing tokens; decoding is left out, since
    it is the same in both and would flatter the ratio).
@@ -6,7 +6,9 @@
 3. Capturing the same clips while generating them again, over one teacher-forced pass.
 4. audiocraft's own loop over this library's, drawing tokens of as many clips in one batch. At another size:
    ``--like facebook/musicgen-small`` gives the model those dimensions, with random weights.
-5. and 6. What :func:`interp.plan` foretells of generating and of capturing, over what they then take, by the
+5. audiocraft's own loop over what every step has to work out, the products with weights and attention to the
+   steps before, and nothing else: about what the fourth could be at most.
+6. and 7. What :func:`interp.plan` foretells of generating and of capturing, over what they then take, by the
    wall clock that a plan speaks of.
 
 Other load makes timings drift.  So the variants take turns, each ratio is taken within a round (the median
@@ -82,6 +84,31 @@ def audiocraft_loop(model, generation) -> None:
         vars(musicgen).update(before)
 
 
+def least_work(model, generation) -> None:
+    """What no decoder can leave out of the steps of ``generation``: products with weights, and attention."""
+    import torch
+    from torch.nn.functional import linear, scaled_dot_product_attention
+
+    width, heads, lm = model.d_model, model.n_heads, model.lm
+    rows = 2 * len(generation)  # with the prompt and without it
+    steps = generation.tokens.shape[-1] + generation.tokens.shape[1] - 1  # codebooks are a step apart
+    past = torch.zeros(model.n_layers, 2, rows, heads, steps, width // heads, device=model.device)
+    query = past[0, 0, :, :, :1]
+    weights = [head.weight for head in lm.linears]
+    for block in lm.transformer.layers:
+        attention, cross = block.self_attn, block.cross_attention
+        weights += [attention.in_proj_weight, attention.out_proj.weight, block.linear1.weight]
+        weights += [block.linear2.weight, cross.out_proj.weight]
+        weights.append(cross.in_proj_weight[:width])  # the text's keys and values are worked out once
+    inputs = {n: torch.zeros(rows, n, device=model.device) for n in {w.shape[1] for w in weights}}
+    with torch.no_grad():
+        for step in range(1, steps + 1):
+            for weight in weights:
+                linear(inputs[weight.shape[1]], weight)
+            for keys, values in past[..., :step, :]:
+                scaled_dot_product_attention(query, keys, values)
+
+
 def foretold(model, clips: int, seconds: float, rounds: int) -> dict[str, list[float]]:
     """What a plan says over what it then takes, once a round; by what is done."""
     from .activations import capture
@@ -100,12 +127,12 @@ def foretold(model, clips: int, seconds: float, rounds: int) -> dict[str, list[f
 
 
 def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None = None) -> dict:
-    """Time the five variants ``rounds`` times in turn.
+    """Time the six variants ``rounds`` times in turn.
 
     Returns
     -------
     dict
-        ``seconds`` (medians, by variant) and the six ratios, each a list with one value per round.
+        ``seconds`` (medians, by variant) and the seven ratios, each a list with one value per round.
     """
     import numpy as np
     import torch
@@ -140,6 +167,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
         "generate and capture": lambda: capture(model, generation, spread, streaming=True),
         "teacher-forced": lambda: capture(model, generation, spread),
         "audiocraft's loop": lambda: audiocraft_loop(model, generation),
+        "least work": lambda: least_work(model, generation),
     }
     for run in variants.values():
         run()  # the first call of each pays for memory and caches
@@ -147,7 +175,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
     for turn in range(rounds):
         for key in list(variants)[:: 1 if turn % 2 else -1]:  # back and forth, so that drift cancels
             times[key].append(timed(variants[key]))
-    bare, steered, live, once, audiocraft = times.values()
+    bare, steered, live, once, audiocraft, least = times.values()
     said = foretold(model, clips, seconds, rounds)
     return {
         "model": name if like is None else f"{name}, with the dimensions of {like}",
@@ -161,6 +189,7 @@ def measure(name: str, clips: int, seconds: float, rounds: int, like: str | None
         "steer_over_bare": [b / a for a, b in zip(bare, steered, strict=True)],
         "streaming_over_teacher_forced": [b / a for a, b in zip(once, live, strict=True)],
         "audiocraft_over_generate": [b / a for a, b in zip(bare, audiocraft, strict=True)],
+        "audiocraft_over_least": [b / a for a, b in zip(least, audiocraft, strict=True)],
         "plan_over_generation": said["generation"],
         "plan_over_capture": said["capture"],
     }
@@ -197,6 +226,10 @@ def main(arguments: list[str] | None = None) -> int:
         ("steer_over_bare", "generation with one block steered / bare generation"),
         ("streaming_over_teacher_forced", "streaming / teacher-forced capture"),
         ("audiocraft_over_generate", "audiocraft's loop / this library's"),
+        (
+            "audiocraft_over_least",
+            "audiocraft's loop / products with weights and attention alone",
+        ),
         ("plan_over_generation", "generation as planned / as taken"),
         ("plan_over_capture", "capture as planned / as taken"),
     ):

@@ -13,11 +13,12 @@ def test_ratios(checkpoint, capsys, monkeypatch):
     assert bench.main([*command, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["layers"] == [0, 1, 2]  # five places in three layers
-    bare, steered, live, once, audiocraft = result["seconds"].values()
+    bare, steered, live, once, audiocraft, least = result["seconds"].values()
     assert result["capture_over_bare"] == [live / bare]
     assert result["steer_over_bare"] == [steered / bare]
     assert result["streaming_over_teacher_forced"] == [live / once]
     assert result["audiocraft_over_generate"] == [audiocraft / bare]
+    assert result["audiocraft_over_least"] == [audiocraft / least] and least < bare
     assert len(result["plan_over_generation"]) == len(result["plan_over_capture"]) == 1
     # A loose bound that holds on a busy machine; the figure itself is printed by `make bench`.
     assert live / once > 4

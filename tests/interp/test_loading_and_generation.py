@@ -176,6 +176,22 @@ def test_audiocraft_settings_are_put_back(model):
     assert vars(model.musicgen) == before
 
 
+def test_the_beginning_of_clips(model):
+    """A clip is drawn step by step, so its beginning is the clip that was asked for shorter.
+
+    But not the last frames, whose later codebooks are drawn when the longer clip has gone on.
+    """
+    short, long = (model.generate(PROMPTS, seconds=s, seed=3, progress=False) for s in (0.4, 0.8))
+    begun = long.until(0.4)
+    whole = short.tokens.shape[-1] - max(model.delays)
+    assert torch.equal(begun.tokens[..., :whole], short.tokens[..., :whole])
+    assert begun.tokens.shape == short.tokens.shape and begun.seconds == short.seconds
+    assert begun.audio.shape == short.audio.shape and begun.prompts == long.prompts
+    for seconds in (0.9, 0.001):
+        with pytest.raises(interp.InterpError, match=f"no beginning of {seconds} s"):
+            long.until(seconds)
+
+
 def test_selection_save_and_load(model, tmp_path):
     generation = model.generate(PROMPTS, seconds=0.3, progress=False)
     chosen = generation[[2, 0]]
