@@ -46,7 +46,8 @@ PINS = {
     "sparsify": ["eai-sparsify==1.3.3"],
 }
 QUIET = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "SPARSIFY_DISABLE_TRITON": "1"}  # eager, offline
-STEPS = {"256x2048": 300, "1024x8192": 25, "1024x32768": 5}
+STEPS = {"256x2048": 300, "1024x8192": 100, "1024x32768": 5}
+POOL = 2**30  # bytes of vectors to learn from; more steps go through them again
 PRODUCT = "product"  # timed in the same turns: the one product that no exact method can avoid
 CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify", "sparsify-signum"]
 
@@ -73,14 +74,16 @@ def environment(name: str) -> Path:
 def data(d_in: int, d_sae: int) -> tuple[Path, Path, Path, torch.Tensor]:
     """Planted vectors of mean squared norm d_in: a pool, held-out ones, their codes, and the features."""
     toy = Planted(d_in, min(d_sae // 4, 2048), active=24, correlation=0.2, noise=0.02)
-    paths = [FOLDER / "data" / f"{d_in}x{d_sae}-{part}.npy" for part in ("pool", "held", "codes")]
+    parts = ("pool.f32", "held.npy", "codes.npy")
+    paths = [FOLDER / "data" / f"{d_in}x{d_sae}-{part}" for part in parts]
     if not paths[-1].exists():
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         held, codes = toy.sample(1024, seed=0)
         scale = (d_in / held.var(0).sum()) ** 0.5
-        size = 2**24 // d_in  # 64 MiB
-        pool = [scale * toy.sample(1024, seed=i)[0] for i in range(1, size // 1024 + 1)]
-        for path, array in zip(paths, (torch.cat(pool), scale * held, codes), strict=True):
+        with paths[0].open("wb") as file:  # a dictionary learns a small pool by heart, and ill by it
+            for i in range(1, POOL // (4 * d_in * 1024) + 1):
+                (scale * toy.sample(1024, seed=i)[0]).numpy().tofile(file)
+        for path, array in zip(paths[1:], (scale * held, codes), strict=True):
             np.save(path, array.numpy())
     return *paths, toy.features
 

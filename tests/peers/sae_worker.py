@@ -203,12 +203,12 @@ def serve(name: str, plan: dict, answer) -> None:
     if name == "interp":
         sys.path.insert(0, str(ROOT))
     clock = time.process_time if plan["clock"] == "process" else time.perf_counter
-    pool = np.load(plan["pool"], mmap_mode="r")
-    n_batches = len(pool) // plan["batch"]
+    numbers = plan["batch"] * plan["d_in"]
+    n_batches = os.path.getsize(plan["pool"]) // (4 * numbers)
 
     def batch(i: int) -> torch.Tensor:
-        i %= n_batches
-        return torch.from_numpy(np.array(pool[i * plan["batch"] : (i + 1) * plan["batch"]]))
+        found = np.fromfile(plan["pool"], np.float32, numbers, offset=4 * numbers * (i % n_batches))
+        return torch.from_numpy(found.reshape(plan["batch"], plan["d_in"]))
 
     def timed(contestant, first: int, n: int) -> float:
         start = clock()
