@@ -89,16 +89,17 @@ class Generation:
         """The beginning of every clip, in whole frames."""
         check_positive(seconds, "seconds")
         frames = round(seconds * self.frame_rate)
-        if not self.prompt_frames < frames <= self.tokens.shape[-1]:
-            given = self.prompt_frames / self.frame_rate
-            raise InterpError(
-                f"Clips of {self.seconds:g} s have no beginning of {seconds:g} s that holds more than the "
-                f"{given:g} s that they were given."
-            )
+        if not 0 < frames <= self.tokens.shape[-1]:
+            raise InterpError(f"Clips of {self.seconds:g} s have no beginning of {seconds:g} s.")
         seconds = frames / self.frame_rate
         samples = round(seconds * self.sample_rate)
-        tokens, audio = self.tokens[..., :frames], self.audio[..., :samples]
-        return replace(self, tokens=tokens, audio=audio, seconds=seconds)
+        return replace(
+            self,
+            tokens=self.tokens[..., :frames],
+            audio=self.audio[..., :samples],
+            seconds=seconds,
+            prompt_frames=min(self.prompt_frames, frames),
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write tokens, audio and settings into one safetensors file, atomically."""
