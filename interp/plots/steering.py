@@ -25,7 +25,9 @@ def candidates_map(
     figure, axes = _figure(alt, rows, columns, size=(7.6, 0.55 * len(places) * rows + 1.4 * rows))
     for ax, (title, values) in zip(axes.flat, maps.items(), strict=False):
         most = float(np.nanmax(np.abs(values))) or 1.0
-        image = ax.imshow(values, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+        signed = np.nanmin(values) < 0
+        colours = {"cmap": "PuOr", "vmin": -most} if signed else {"cmap": "Purples", "vmin": 0.0}
+        image = ax.imshow(values, vmax=most, aspect="auto", **colours)
         for (i, j), value in np.ndenumerate(values):
             ink = "white" if abs(value) > 0.7 * most else "black"
             ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
