@@ -122,6 +122,20 @@ def test_what_is_left_when_known_cues_are_regressed_out():
     assert empty.score.estimate <= 0
 
 
+def test_where_cues_say_it_all_nothing_is_left_and_the_test_holds_its_level():
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        group = np.repeat(np.arange(48), 3)
+        label = rng.choice([-1.0, 1.0], 48)[group]
+        cues = 0.8 * np.outer(label, [1, 0.5]) + rng.normal(0, 0.6, (144, 2))
+        vectors = cues @ rng.normal(0, 1, (2, 20)) + rng.normal(0, 1, (144, 20))
+        found.append(Probe(vectors, group, folds=8, n=39, nuisance=cues).ridge(label))
+    assert np.mean([reading.score.estimate for reading in found]) < 0
+    assert np.mean([reading.p <= 0.1 for reading in found]) <= 0.2
+    assert Probe(vectors, group, n=9).ridge(label).score.low > 0.3  # with the cues it is plain
+
+
 def test_a_gain_is_paired_and_is_zero_against_itself():
     rng, x, group = clips(groups=40)
     y, z = of_groups(rng, group), of_groups(rng, group)
