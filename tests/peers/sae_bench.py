@@ -46,7 +46,7 @@ PINS = {
     "sparsify": ["eai-sparsify==1.3.3"],
 }
 QUIET = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "SPARSIFY_DISABLE_TRITON": "1"}  # eager, offline
-STEPS = {"256x2048": 300, "1024x8192": 100, "1024x32768": 5}
+STEPS = {"256x2048": 300, "1024x8192": 50, "1024x32768": 5}
 POOL = 2**30  # bytes of vectors to learn from; more steps go through them again
 PRODUCT = "product"  # timed in the same turns: the one product that no exact method can avoid
 CONTESTANTS = ["interp", "saelens", "saelens-sparse", "dictionary_learning", "sparsify", "sparsify-signum"]
