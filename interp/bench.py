@@ -226,10 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("steer_over_bare", "generation with one block steered / bare generation"),
         ("streaming_over_teacher_forced", "streaming / teacher-forced capture"),
         ("audiocraft_over_generate", "audiocraft's loop / this library's"),
-        (
-            "audiocraft_over_least",
-            "audiocraft's loop / products with weights and attention alone",
-        ),
+        ("audiocraft_over_least", "audiocraft's loop / products with weights and attention alone"),
         ("plan_over_generation", "generation as planned / as taken"),
         ("plan_over_capture", "capture as planned / as taken"),
     ):

@@ -76,13 +76,15 @@ def data(d_in: int, d_sae: int) -> tuple[Path, Path, Path, torch.Tensor]:
     toy = Planted(d_in, min(d_sae // 4, 2048), active=24, correlation=0.2, noise=0.02)
     parts = ("pool.f32", "held.npy", "codes.npy")
     paths = [FOLDER / "data" / f"{d_in}x{d_sae}-{part}" for part in parts]
-    if not paths[-1].exists():
+    if not all(path.exists() for path in paths):
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         held, codes = toy.sample(1024, seed=0)
         scale = (d_in / held.var(0).sum()) ** 0.5
-        with paths[0].open("wb") as file:  # a dictionary learns a small pool by heart, and ill by it
+        partial = paths[0].with_suffix(".partial")
+        with partial.open("wb") as file:  # a dictionary learns a small pool by heart, and ill by it
             for i in range(1, POOL // (4 * d_in * 1024) + 1):
                 (scale * toy.sample(1024, seed=i)[0]).numpy().tofile(file)
+        os.replace(partial, paths[0])
         for path, array in zip(paths[1:], (scale * held, codes), strict=True):
             np.save(path, array.numpy())
     return *paths, toy.features
