@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .processes import each
 from .stats import Interval
 from .stats.contrast import difference_interval, permutation_test
 
@@ -79,16 +80,16 @@ def pooled_by_layer(
     sites : list of str
         Further sites by their full names (:mod:`interp.sites`), which come under these.
     """
-    from tqdm import tqdm
-
     from .activations import capture
 
-    starts = range(0, len(clips), clips.batch_size)
-    parts: list[dict[str, np.ndarray]] = []
-    for start in tqdm(starts, desc=f"{model.name} listens", disable=not progress, leave=False):
-        batch = clips[start : start + clips.batch_size]
+    def heard(batch: Generation) -> dict[str, np.ndarray]:
         acts = capture(model, batch, layers=layers, sites=("resid.pre", "resid", *sites), rows=rows)
-        parts.append({site: acts.pooled(site).numpy() for site in acts})
+        return {site: acts.pooled(site).numpy() for site in acts}
+
+    starts, bar = range(0, len(clips), clips.batch_size), f"{model.name} listens" if progress else None
+    batches = (clips[start : start + clips.batch_size] for start in starts)
+    # What is hooked by somebody else stays in this process.
+    parts = [heard(batch) for batch in batches] if model.hooked else each(heard, batches, bar)
     whole = {site: np.concatenate([part[site] for part in parts], axis=-2) for site in parts[0]}
     return {site.removeprefix("resid.").replace("pre", "in"): x for site, x in whole.items()}
 

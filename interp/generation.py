@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import torch
 from . import codec
 from .decoder import DECODERS, why_not
 from .errors import InterpError, check_list, check_positive, check_whole, unknown
+from .processes import each, processes
 from .sampling import sample_tokens
 
 if TYPE_CHECKING:
@@ -101,6 +103,26 @@ class Generation:
             prompt_frames=min(self.prompt_frames, frames),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Generation]) -> Generation:
+        """Clips of several generations as one, in order; settings are those of the first.
+
+        Raises
+        ------
+        InterpError
+            If there is none, or they are of different lengths, models, or numbers of clips in a batch.
+        """
+        parts = list(parts)
+        alike = ("model", "seconds", "prompt_frames", "batch_size", "cfg_coef")
+        for name in alike:
+            if len({getattr(part, name) for part in parts}) != 1:
+                raise InterpError(f"Generations to be joined must have one {name}.")
+        lists = {
+            name: sum((getattr(p, name) for p in parts), []) for name in ("prompts", "text_steps", "streams")
+        }
+        tensors = {name: torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "audio")}
+        return replace(parts[0], **lists, **tensors)
+
     def save(self, path: str | Path) -> Path:
         """Write tokens, audio and settings into one safetensors file, atomically."""
         from safetensors.torch import save_file
@@ -151,7 +173,7 @@ def generate(
     decoder: str = "cached",
     progress: bool = True,
 ) -> Generation:
-    """Generate one clip per prompt.
+    """Generate one clip per prompt, batches by as many processes as there may be (:mod:`interp.processes`).
 
     A clip depends on its own prompt, the seed, the number of its random stream, and the length in tokens of
     the longest text in its batch, for texts are padded to it and the model sees the padding. It does not
@@ -241,9 +263,20 @@ def generate(
         streams=[check_whole(number, "A number in streams", 0) for number in streams],
         decoder=decoder,
     )
+    if model.hooked or processes() == 1:  # a hook stays in this process
+        return replace(plan, **_drawn(model, plan, progress))
+    starts = range(0, len(prompts), batch_size)
+    drawn = each(
+        lambda start: _drawn(model, plan[start : start + batch_size], progress=False),
+        starts,
+        f"generate {len(prompts)} clips" if progress else None,
+    )
+    return replace(plan, **{name: torch.cat([part[name] for part in drawn]) for name in drawn[0]})
+
+
+def _drawn(model: Model, plan: Generation, progress: bool) -> dict[str, torch.Tensor]:
     tokens = sample_tokens(model, plan, progress=progress)
-    audio = codec.decode_in_batches(model, tokens, batch_size)
-    return replace(plan, tokens=tokens, audio=audio)
+    return {"tokens": tokens, "audio": codec.decode_in_batches(model, tokens, plan.batch_size)}
 
 
 def undrawn(

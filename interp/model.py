@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,6 +49,20 @@ class Model:
         pattern = self.lm.pattern_provider
         if not hasattr(pattern, "delays") or pattern.flatten_first or pattern.empty_initial:
             raise InterpError(f"{name} interleaves its codebooks in another way than by fixed delays.")
+
+    def __reduce__(self):
+        """To another process a model travels by its name: it is loaded again there, and must be the same.
+
+        Raises
+        ------
+        InterpError
+            If it carries hooks or steering, which would stay behind.
+        """
+        if hooked := self.hooked:
+            raise InterpError(
+                f"{self.name} has a hook on {hooked}, which cannot go to another process with it."
+            )
+        return _again, (self.name, str(self.device), self.twin_seed, self.backend, self.hash)
 
     # --- parts ---
 
@@ -167,6 +181,12 @@ class Model:
             "backend": self.backend,
         }
 
+    @property
+    def hooked(self) -> str | None:
+        """The first module of the language model that carries a hook; None where none does."""
+        modules = self.lm.named_modules()
+        return next((name or "lm" for name, m in modules if m._forward_hooks or m._forward_pre_hooks), None)
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of all weights (language model, text encoder, codec), with their names and shapes."""
@@ -186,6 +206,17 @@ class Model:
     def __repr__(self) -> str:
         size = f"{self.n_layers} layers, d_model {self.d_model}, {self.n_parameters:,} parameters"
         return f"Model({self.name}: {size})"
+
+
+@cache
+def _again(name: str, device: str, twin_seed: int | None, backend: str, weights: str) -> Model:
+    """The model of a name in this process, once."""
+    from .loading import load
+
+    found = load(name, device, twin_seed, backend)
+    if found.hash != weights:
+        raise InterpError(f"{name} has other weights than it had when it was loaded first; load it again.")
+    return found
 
 
 def _sha256(*parts: torch.nn.Module) -> str:

@@ -47,14 +47,15 @@ class Setting:
     project: Project
     profile: Profile
     threads: int  # for each kernel
+    processes: int  # that a kernel may share independent work among
     commit: str | None
     dirty: bool
     packages: dict[str, str]
 
     @classmethod
-    def now(cls, project: Project, profile: Profile, threads: int) -> Setting:
+    def now(cls, project: Project, profile: Profile, threads: int, processes: int = 1) -> Setting:
         commit, dirty = git(project, "rev-parse", "HEAD"), bool(git(project, "status", "--porcelain"))
-        return cls(project, profile, threads, commit, dirty, installed())
+        return cls(project, profile, threads, processes, commit, dirty, installed())
 
 
 def installed() -> dict[str, str]:
@@ -165,6 +166,7 @@ class Attempt:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_package_root()), os.environ.get("PYTHONPATH")])),
         }
         environment |= dict.fromkeys(THREADS, str(self.setting.threads))
+        environment["INTERP_PROCESSES"] = str(self.setting.processes)
         return start(folder / "job.json", folder / "log", environment, project.root)
 
     def ended(self) -> bool:

@@ -97,7 +97,9 @@ class _Build:
         if full and self.running:  # alone it may run, whatever it needs
             return False
         say(f"{phase}: running ({_why(now)}).")
-        self._setting = self._setting or Setting.now(self.project, self.profile, self._threads)
+        self._setting = self._setting or Setting.now(
+            self.project, self.profile, self._threads, processes_of_a_kernel(self._threads)
+        )
         try:
             check_artefacts(upstream)
             self.running[phase] = Attempt(self._setting, notebook, upstream)
@@ -172,6 +174,16 @@ def threads_of_a_kernel(phases: int) -> int:
     models.  ``OMP_NUM_THREADS`` is obeyed.
     """
     return threads_asked() or max(1, min(4, cores() // min(2, max(1, phases))))
+
+
+def processes_of_a_kernel(threads: int) -> int:
+    """How many processes a kernel may share independent work among: those that the cores have room for.
+
+    What comes out does not hang on their number, so they may be as many as if nothing else ran; where another
+    phase does, they take turns.  ``INTERP_PROCESSES`` is obeyed.
+    """
+    asked = os.environ.get("INTERP_PROCESSES", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else min(4, side_by_side(threads))
 
 
 def threads_asked() -> int | None:

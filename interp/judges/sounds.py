@@ -10,6 +10,7 @@ import numpy as np
 from ..descriptors import ANALYSIS, BATCH, Key, describe_all
 from ..errors import InterpError
 from ..generation import Generation
+from ..processes import each
 
 MFCC = 20
 
@@ -50,24 +51,12 @@ class Sounds:
                 vars(part)[name] = chosen
         return part
 
-    def measured(self, processes: int | None = None) -> Sounds:
-        """Measure cues, classes and timbre of all clips now, in several processes: the same numbers, sooner.
-
-        Parameters
-        ----------
-        processes : int, optional
-            None takes as many as torch has threads, which is what a report leaves to each of its phases.
-        """
-        import torch
-        from joblib import Parallel, delayed
-
-        processes = torch.get_num_threads() if processes is None else processes
-        starts = range(0, len(self), BATCH)
-        if min(processes, len(starts)) > 1:
-            parts = Parallel(n_jobs=processes)(delayed(_measure)(self[s : s + BATCH]) for s in starts)
-            cues, classes, timbre = zip(*parts, strict=True)
-            vars(self)["cues"] = {cue: np.concatenate([part[cue] for part in cues]) for cue in cues[0]}
-            vars(self)["classes"], vars(self)["timbre"] = np.concatenate(classes), np.concatenate(timbre)
+    def measured(self) -> Sounds:
+        """Measure cues, classes and timbre of all clips now, by as many processes as there may be."""
+        parts = each(_measure, [self[s : s + BATCH] for s in range(0, len(self), BATCH)])
+        cues, classes, timbre = zip(*parts, strict=True)
+        vars(self)["cues"] = {cue: np.concatenate([part[cue] for part in cues]) for cue in cues[0]}
+        vars(self)["classes"], vars(self)["timbre"] = np.concatenate(classes), np.concatenate(timbre)
         return self
 
     @cached_property

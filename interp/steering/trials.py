@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ..errors import InterpError, check_list
 from ..generation import Generation, text_length
+from ..processes import each
 from .apply import steer
 from .vectors import EachClip, Vector
 
@@ -116,7 +116,7 @@ def trials(
     keep: str | Path | None = None,
     **options: Any,
 ) -> Trials:
-    """Make every push on every prompt and stream.
+    """Make every push on every prompt and stream; batches in several processes, see :mod:`interp.processes`.
 
     Parameters
     ----------
@@ -155,16 +155,22 @@ def trials(
     table["length"] = table["prompt"].map(lengths)
     table = table.sort_values("length", kind="stable").reset_index(drop=True)
     settings = dict(seconds=seconds, seed=seed, batch_size=batch_size, **options)
-    parts = []
-    for _, same in table.groupby("length"):
-        for first in range(0, len(same), batch_size):
-            part = same.iloc[first : first + batch_size]
-            edits = [
-                (EachClip.of(vectors), strengths, rows, operator)
-                for vectors, strengths in _by_site([pushes[i] for i in part["number"]])
-            ]
-            parts.append(_made(model, part, edits, settings, None if keep is None else Path(keep)))
-    return Trials(_joined(parts), table.drop(columns=["number", "length"]))
+    batches = [
+        same.iloc[first : first + batch_size]
+        for _, same in table.groupby("length")
+        for first in range(0, len(same), batch_size)
+    ]
+
+    def made(part: pd.DataFrame) -> Generation:
+        edits = [
+            (EachClip.of(vectors), strengths, rows, operator)
+            for vectors, strengths in _by_site([pushes[i] for i in part["number"]])
+        ]
+        return _made(model, part, edits, settings, None if keep is None else Path(keep))
+
+    # What is hooked by somebody else stays in this process.
+    parts = [made(part) for part in batches] if model.hooked else each(made, batches)
+    return Trials(Generation.joined(parts), table.drop(columns=["number", "length"]))
 
 
 def _made(
@@ -190,15 +196,6 @@ def _made(
     if file is not None:
         clips.save(file)
     return clips
-
-
-def _joined(parts: Sequence[Generation]) -> Generation:
-    """Clips of several generations as one, in order."""
-    lists = {
-        name: sum((getattr(p, name) for p in parts), []) for name in ("prompts", "text_steps", "streams")
-    }
-    tensors = {name: torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "audio")}
-    return replace(parts[0], **lists, **tensors)
 
 
 def _by_site(each: Sequence[Push]) -> list[tuple[list[Vector], np.ndarray]]:

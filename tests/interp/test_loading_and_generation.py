@@ -192,6 +192,18 @@ def test_the_beginning_of_clips(model):
             long.until(seconds)
 
 
+def test_clips_joined_are_what_they_were(model):
+    first = model.generate(["happy", "sad"], seconds=0.4, batch_size=2, progress=False)
+    second = model.generate(["calm"], seconds=0.4, batch_size=2, streams=[7], progress=False)
+    whole = interp.Generation.joined([first, second])
+    assert (whole.prompts, whole.streams) == (["happy", "sad", "calm"], [0, 1, 7])
+    assert torch.equal(whole[:2].tokens, first.tokens) and torch.equal(whole[[2]].audio, second.audio)
+    with pytest.raises(interp.InterpError, match="must have one seconds"):
+        interp.Generation.joined([first, second.until(0.2)])
+    with pytest.raises(interp.InterpError, match="must have one model"):
+        interp.Generation.joined([])
+
+
 def test_selection_save_and_load(model, tmp_path):
     generation = model.generate(PROMPTS, seconds=0.3, progress=False)
     chosen = generation[[2, 0]]

@@ -1,0 +1,89 @@
+"""Independent pieces of work in several processes: the same numbers, sooner.
+
+A small model leaves the cores of a CPU idle, and more threads change the order of sums and with it the last
+digits of a result.  Processes of equally many threads do not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from . import halving
+from .errors import InterpError
+
+VARIABLE = "INTERP_PROCESSES"
+ROOM = 2 * 2**30  # bytes: torch, audiocraft and a small model with its clips
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def processes() -> int:
+    """How many processes a piece of work may take.
+
+    As many as the variable ``INTERP_PROCESSES`` says, which a report sets for its phases, and the free memory
+    has room for; one without it, and where there is a GPU, which several would have to share.
+
+    Raises
+    ------
+    InterpError
+        If the variable is not a whole number of at least 1.
+    """
+    said = os.environ.get(VARIABLE, "1")
+    if not (said.isdecimal() and int(said) >= 1):
+        raise InterpError(f"{VARIABLE} is {said!r}; it must be a whole number of at least 1.")
+    if int(said) == 1:
+        return 1
+    import torch
+
+    from .memory import free_bytes
+
+    if torch.cuda.is_available():
+        return 1
+    return max(1, min(int(said), free_bytes(torch.device("cpu")) // ROOM))
+
+
+def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | None = None) -> list[Result]:
+    """``[run(item) for item in items]``, by as many processes as there may be (:func:`processes`).
+
+    What ``run`` needs travels to them, models by their name (:class:`interp.Model`), and only what it returns
+    comes back: what else it changes is changed in another process. So it changes nothing.
+
+    Parameters
+    ----------
+    progress : str, optional
+        What to call a progress bar; None shows none.
+
+    Raises
+    ------
+    InterpError
+        If a process is killed, as where the memory is not enough; and whatever ``run`` raises.
+    """
+    items = list(items)
+    number = min(processes(), len(items))
+    bar = {"desc": progress, "total": len(items), "disable": progress is None, "leave": False}
+    if number < 2:
+        return [run(item) for item in tqdm(items, **bar)]
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    workers = Parallel(n_jobs=number, batch_size=1, pre_dispatch=number, return_as="generator")
+    try:
+        done = list(tqdm(workers(delayed(_told)(run, item) for item in items), **bar))
+    except TerminatedWorkerError as error:
+        raise InterpError(
+            f"One of {number} processes was killed, perhaps for want of memory; set {VARIABLE}=1 to take one."
+        ) from error
+    halving.EVENTS.extend(event for _, events in done for event in events)
+    return [result for result, _ in done]
+
+
+def _told(run: Callable[[Item], Result], item: Item) -> tuple[Result, list[dict[str, object]]]:
+    """The result, and the batches that were halved for it, of which this process has the record."""
+    os.environ[VARIABLE] = "1"  # what is asked for in here is done here
+    before = len(halving.EVENTS)
+    return run(item), halving.EVENTS[before:]

@@ -1,0 +1,119 @@
+"""Several processes: the same numbers, in order; what cannot travel is refused."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+import interp
+from interp import compare, halving
+from interp.errors import InterpError
+from interp.processes import VARIABLE, each, processes
+from interp.steering import Push, Vector, trials
+
+TWO = pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU there is one process")
+
+
+@pytest.fixture
+def two(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "2")
+
+
+@TWO
+def test_results_come_in_order_and_from_other_processes(two):
+    found = each(lambda item: (item * 10, os.getpid()), range(5))
+    assert [value for value, _ in found] == [0, 10, 20, 30, 40]
+    assert os.getpid() not in {process for _, process in found}
+
+
+def test_without_being_told_all_is_done_here(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert processes() == 1
+    assert each(lambda item: os.getpid(), range(2)) == [os.getpid()] * 2
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "two", ""])
+def test_a_number_that_is_none_is_refused(monkeypatch, said):
+    monkeypatch.setenv(VARIABLE, said)
+    with pytest.raises(InterpError, match="whole number"):
+        processes()
+
+
+@TWO
+def test_an_error_comes_back_as_it_was(two):
+    def refuse(item):
+        raise InterpError(f"no {item}")
+
+    with pytest.raises(InterpError, match="no 1"):
+        each(refuse, [1, 2])
+
+
+@TWO
+def test_a_killed_process_is_named(two):
+    with pytest.raises(InterpError, match="was killed.*INTERP_PROCESSES=1"):
+        each(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2))
+
+
+@TWO
+def test_halved_batches_are_told_of(two):
+    before = len(halving.EVENTS)
+    each(lambda item: halving.EVENTS.append({"clips": item}), [3, 4])
+    told = halving.EVENTS[before:]
+    del halving.EVENTS[before:]
+    assert told == [{"clips": 3}, {"clips": 4}]
+
+
+@TWO
+def test_a_process_does_not_start_others(two):
+    assert each(lambda _: processes(), range(2)) == [1, 1]
+
+
+@TWO
+def test_a_models_clips_are_the_same_in_two_processes(monkeypatch):
+    model = interp.load("etude", device="cpu")
+    vector = Vector(
+        torch.randn(model.d_model, generator=torch.Generator().manual_seed(0)).numpy(), site="resid.1"
+    )
+    pushes = [Push("none"), Push("a", vector, 0.3)]
+
+    def made():
+        return trials(model, pushes, ["sad music"], [0, 1], seconds=0.4, batch_size=2, progress=False)
+
+    alone = made()
+    monkeypatch.setenv(VARIABLE, "2")
+    together = made()
+    again = model.generate(["sad music"] * 3, seconds=0.4, streams=[0, 1, 0], batch_size=2, progress=False)
+    assert torch.equal(again.tokens[:2], together.clips.tokens[:2])
+    heard = compare.pooled_by_layer(model, again, progress=False)
+    monkeypatch.delenv(VARIABLE)
+    for layer, x in compare.pooled_by_layer(model, again, progress=False).items():
+        np.testing.assert_array_equal(x, heard[layer])
+    assert torch.equal(together.clips.tokens, alone.clips.tokens)
+    assert torch.equal(together.clips.audio, alone.clips.audio)
+    assert together.table.equals(alone.table)
+
+
+def test_a_model_with_a_hook_does_not_travel():
+    import pickle
+
+    model = interp.load("etude", device="cpu")
+    with (
+        interp.hook(model, {"resid.1": lambda x, layout, group: None}),
+        pytest.raises(InterpError, match="has a hook on"),
+    ):
+        pickle.dumps(model)
+    found = pickle.loads(pickle.dumps(model))
+    assert found.hash == model.hash
+    assert found is pickle.loads(pickle.dumps(model)), "loaded once in a process"
+
+
+def test_other_weights_of_the_same_name_are_refused():
+    import pickle
+
+    model = interp.load("etude", device="cpu")
+    with torch.no_grad():
+        model.lm.out_norm.weight.mul_(2)
+    with pytest.raises(InterpError, match="other weights"):
+        pickle.loads(pickle.dumps(model))
