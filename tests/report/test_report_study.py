@@ -20,7 +20,7 @@ import report.run
 from report.__main__ import bench, status
 from report.profile import Profile
 from report.project import ReportError, read_json
-from report.run import run_profile, threads_of_a_kernel
+from report.run import processes_of_a_kernel, run_profile, threads_of_a_kernel
 from report.runs import states
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
@@ -235,6 +235,16 @@ def test_threads_hang_on_machine_and_profile_alone(monkeypatch):
     assert threads_of_a_kernel(7) == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads_of_a_kernel(7) == 3
+
+
+def test_a_kernel_may_fill_the_cores_with_processes(monkeypatch):
+    monkeypatch.delenv("INTERP_PROCESSES", raising=False)
+    monkeypatch.setattr(report.run, "cores", lambda: 2)
+    assert [processes_of_a_kernel(threads) for threads in (1, 2)] == [2, 1]
+    monkeypatch.setattr(report.run, "cores", lambda: 64)
+    assert processes_of_a_kernel(4) == 4, "each loads the models anew, so there are never many"
+    monkeypatch.setenv("INTERP_PROCESSES", "3")
+    assert processes_of_a_kernel(4) == 3
 
 
 class Terminal(io.StringIO):
