@@ -208,7 +208,7 @@ def _adam(weight, gradient, mean, square, beta1, beta2, rate, root, epsilon):
 @_compiled
 def update(
     first_feature, last_feature, pairs, value, slope, error, centred, factor, extra, encoder, decoder,
-    moments, adam, unit_norm,
+    moments, adam, turning, unit_norm,
 ):  # fmt: skip
     """Gradients of encoder and decoder rows, straight into Adam.
 
@@ -221,6 +221,7 @@ def update(
     encoder, decoder : [feature, d], changed in place.
     moments : means and squares of the encoder's and of the decoder's gradients, changed in place.
     adam : beta1, beta2, rate, root, epsilon, see :func:`adam_constants`.
+    turning : the decoder's rate, in units of the encoder's.
     unit_norm : keep decoder rows at norm 1, and their gradients at right angles to them.
     """
     first, pair, row = pairs
@@ -251,7 +252,8 @@ def update(
             encoder[j], to_encoder, encoder_mean[j], encoder_square[j], beta1, beta2, rate, root, epsilon
         )  # fmt: skip
         _adam(
-            decoder[j], to_decoder, decoder_mean[j], decoder_square[j], beta1, beta2, rate, root, epsilon
+            decoder[j], to_decoder, decoder_mean[j], decoder_square[j], beta1, beta2, rate * turning, root,
+            epsilon
         )  # fmt: skip
         if unit_norm:
             scale = np.float32(1) / np.sqrt(_dot(decoder[j], decoder[j]))
