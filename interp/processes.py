@@ -6,9 +6,12 @@ digits of a result.  Processes of equally many threads do not.
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import sysconfig
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -17,6 +20,9 @@ from .errors import InterpError
 
 VARIABLE = "INTERP_PROCESSES"
 ROOM = 2 * 2**30  # bytes: torch, audiocraft and a small model with its clips
+
+PEAKS: dict[int, int] = {}
+"""The most memory that each other process has held, in bytes."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,13 +42,11 @@ def processes() -> int:
     said = os.environ.get(VARIABLE, "1")
     if not (said.isdecimal() and int(said) >= 1):
         raise InterpError(f"{VARIABLE} is {said!r}; it must be a whole number of at least 1.")
-    if int(said) == 1:
-        return 1
     import torch
 
-    from .memory import free_bytes
+    from .memory import free_bytes  # in any case: a run's key knows the modules that were loaded
 
-    if torch.cuda.is_available():
+    if int(said) == 1 or torch.cuda.is_available():
         return 1
     return max(1, min(int(said), free_bytes(torch.device("cpu")) // ROOM))
 
@@ -78,12 +82,43 @@ def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | N
         raise InterpError(
             f"One of {number} processes was killed, perhaps for want of memory; set {VARIABLE}=1 to take one."
         ) from error
-    halving.EVENTS.extend(event for _, events in done for event in events)
+    for _, told in done:
+        halving.EVENTS.extend(told.events)
+        PEAKS[told.process] = told.peak
+        for name in told.modules - sys.modules.keys():  # so that a run's key knows them
+            importlib.import_module(name)
     return [result for result, _ in done]
 
 
-def _told(run: Callable[[Item], Result], item: Item) -> tuple[Result, list[dict[str, object]]]:
-    """The result, and the batches that were halved for it, of which this process has the record."""
+class Told(NamedTuple):
+    """What this process has to know of another."""
+
+    process: int
+    peak: int  # bytes that it has held at most
+    events: list[dict[str, object]]  # batches that were halved
+    modules: set[str]  # that it has loaded, besides installed libraries
+
+
+def _told(run: Callable[[Item], Result], item: Item) -> tuple[Result, Told]:
     os.environ[VARIABLE] = "1"  # what is asked for in here is done here
     before = len(halving.EVENTS)
-    return run(item), halving.EVENTS[before:]
+    result = run(item)
+    return result, Told(os.getpid(), peak_memory(), halving.EVENTS[before:], _modules())
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
+
+
+def _modules() -> set[str]:
+    libraries = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
+    files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+    return {
+        name
+        for name, file in files.items()
+        if file.endswith(".py") and "site-packages" not in file and not file.startswith(libraries)
+    } - {"__main__", "__mp_main__"}

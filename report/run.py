@@ -179,7 +179,7 @@ def threads_of_a_kernel(phases: int) -> int:
 def processes_of_a_kernel(threads: int) -> int:
     """How many processes a kernel may share independent work among: those that the cores have room for.
 
-    What comes out does not hang on their number, so they may be as many as if nothing else ran; where another
+    Beyond rounding, what comes out does not hang on their number: as many as if nothing else ran; where another
     phase does, they take turns.  ``INTERP_PROCESSES`` is obeyed.
     """
     asked = os.environ.get("INTERP_PROCESSES", "")

@@ -32,6 +32,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import processes
 from ..errors import InterpError
 from . import sounds
 from .claims import Measure, claim, hypothesis  # noqa: F401  part of this module's interface
@@ -282,7 +283,7 @@ def finish(started: float) -> None:
         digest = "changed during the run" if changed else hashlib.sha256(path.read_bytes()).hexdigest()
         modules[str(path)] = digest
     sources = {"modules": dict(sorted(modules.items())), "devices": _devices()}
-    sources["peak_memory_bytes"] = _peak_memory()
+    sources["peak_memory_bytes"] = processes.peak_memory() + sum(processes.PEAKS.values())
     halving = sys.modules.get("interp.halving")  # batches for which the memory was not enough
     sources["halved_batches"] = halving.EVENTS if halving else []
     _write_json(run_dir() / "sources.json", sources)
@@ -369,14 +370,6 @@ def _show(data: dict[str, str], mark: dict[str, str]) -> None:
         from IPython.display import display
 
         display(data, raw=True, metadata={"interp": mark} if mark else {})
-
-
-def _peak_memory() -> int:
-    """The most memory that this process has held, in bytes."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
 
 
 def _devices() -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 import interp
 from interp import compare, halving
 from interp.errors import InterpError
-from interp.processes import VARIABLE, each, processes
+from interp.processes import PEAKS, VARIABLE, each, processes
 from interp.steering import Push, Vector, trials
 
 TWO = pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU there is one process")
@@ -51,9 +52,24 @@ def test_an_error_comes_back_as_it_was(two):
 
 
 @TWO
+@pytest.mark.filterwarnings("ignore:A worker stopped")
 def test_a_killed_process_is_named(two):
     with pytest.raises(InterpError, match="was killed.*INTERP_PROCESSES=1"):
         each(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2))
+
+
+@TWO
+def test_modules_that_others_load_are_loaded_here_and_their_memory_is_counted(two):
+    """A run's key hangs on the modules of its process, and the room that a phase needs on its memory."""
+
+    def load(_):
+        import interp.download  # noqa: F401
+
+    sys.modules.pop("interp.download", None)
+    PEAKS.clear()
+    each(load, range(2))
+    assert "interp.download" in sys.modules
+    assert PEAKS and min(PEAKS.values()) > 10 * 2**20
 
 
 @TWO
