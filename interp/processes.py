@@ -19,10 +19,10 @@ from . import halving
 from .errors import InterpError
 
 VARIABLE = "INTERP_PROCESSES"
-ROOM = 2 * 2**30  # bytes: torch, audiocraft and a small model with its clips
+ROOM = 3 * 2**30  # bytes: torch, audiocraft and a small model with its clips
 
-PEAKS: dict[int, int] = {}
-"""The most memory that each other process has held, in bytes."""
+OTHERS: list[int] = []
+"""For each call of :func:`each`, the most memory that its processes have held, all together, in bytes."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -82,9 +82,9 @@ def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | N
         raise InterpError(
             f"One of {number} processes was killed, perhaps for want of memory; set {VARIABLE}=1 to take one."
         ) from error
+    OTHERS.append(sum({told.process: told.peak for _, told in done}.values()))
     for _, told in done:
         halving.EVENTS.extend(told.events)
-        PEAKS[told.process] = told.peak
         for name in told.modules - sys.modules.keys():  # so that a run's key knows them
             importlib.import_module(name)
     return [result for result, _ in done]

@@ -283,7 +283,7 @@ def finish(started: float) -> None:
         digest = "changed during the run" if changed else hashlib.sha256(path.read_bytes()).hexdigest()
         modules[str(path)] = digest
     sources = {"modules": dict(sorted(modules.items())), "devices": _devices()}
-    sources["peak_memory_bytes"] = processes.peak_memory() + sum(processes.PEAKS.values())
+    sources["peak_memory_bytes"] = processes.peak_memory() + max(processes.OTHERS, default=0)
     halving = sys.modules.get("interp.halving")  # batches for which the memory was not enough
     sources["halved_batches"] = halving.EVENTS if halving else []
     _write_json(run_dir() / "sources.json", sources)
