@@ -190,7 +190,7 @@ class Attempt:
                     return self._finish()
             except (OSError, ReportError) as error:  # no room for the manifest, data gone meanwhile
                 reason = f"after its last cell: {error}"
-            raise ReportError(f"{self.phase}: failed {reason}. {self._keep(reason)}")
+            raise ReportError(f"{self.phase}: failed {reason.removesuffix('.')}. {self._keep(reason)}")
 
     @property
     def orphan(self) -> bool:

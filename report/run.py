@@ -179,8 +179,8 @@ def threads_of_a_kernel(phases: int) -> int:
 def processes_of_a_kernel(threads: int) -> int:
     """How many processes a kernel may share independent work among: those that the cores have room for.
 
-    Beyond rounding, what comes out does not hang on their number: as many as if nothing else ran; where another
-    phase does, they take turns.  ``INTERP_PROCESSES`` is obeyed.
+    What comes out does not hang on their number, beyond rounding.  They are as many as if nothing else ran;
+    where another phase does, they take turns.  ``INTERP_PROCESSES`` is obeyed.
     """
     asked = os.environ.get("INTERP_PROCESSES", "")
     return int(asked) if asked.isdecimal() and int(asked) > 0 else min(4, side_by_side(threads))

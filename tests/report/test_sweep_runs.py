@@ -67,13 +67,13 @@ def test_a_sweep_resumes_and_shares_runs_with_phases(project):
 
 
 def test_one_point_that_fails_does_not_stop_the_others(project, capsys):
-    code = [*CODE, "assert layer != 2, 'layer 2 is out of order'"]
+    code = [*CODE, "assert layer != 2, 'layer 2 is out of order.'"]
     write_phase(project.root, PHASE, code, {"outputs": {"numbers": ["bend"]}}, PARAMETERS, "# Bend")
     sweep = planned(project, grid={"layer": [1, 2, 3]})
     outcome = drive(sweep, warm=False)
     (sentence,) = outcome.failed.values()
     assert sentence.startswith("layer = 2: 3-bend: failed in cell 5")
-    assert "layer 2 is out of order" in sentence and "See log and notebook.ipynb in build/runs" in sentence
+    assert "layer 2 is out of order. See log and notebook.ipynb in build/runs" in sentence
     assert [row["status"] for row in collect_rows(sweep, outcome.failed)] == ["done", "failed", "done"]
     assert drive(sweep, warm=False).ran == 1, "the one that failed is tried again, alone"
 
