@@ -79,7 +79,8 @@ def capture_on(
     to.parent.mkdir(parents=True, exist_ok=True)
     here = str(model) not in plugins() and Path(model).is_dir()  # a worker has a working directory of its own
     load_as = (str(Path(model).resolve() if here else model), device, twin_seed)
-    count, sent = SHARES * workers, client.scatter(clips)
+    count = SHARES * workers
+    sent = client.scatter(clips, broadcast=True)  # to all: a worker that is killed takes no last copy along
     shares = [
         client.submit(_share, load_as, sent, str(to), threads, how, (number, count), pure=False)
         for number in range(count)
