@@ -1,4 +1,4 @@
-"""Independent pieces of work in several processes: the same numbers, sooner.
+"""Independent pieces of work in several processes: the same numbers, up to rounding, sooner.
 
 A small model leaves the cores of a CPU idle, and more threads change the order of sums and with it the last
 digits of a result.  Processes of equally many threads do not.

@@ -140,8 +140,7 @@ class Learner:
     starts at norm 1, for which its threshold is made.
 
     Decoder rows of norm 1 turn slowly for the same reason: they learn at 8 times the rate at first, over 100
-    steps less and less.  On planted vectors the part of the variance that is left after 50 steps (1,024 to
-    8,192) falls by half, that after 300 (256 to 2,048) stays.
+    steps less and less.  That helps short runs; ``make bench-sae`` prints what is left unexplained.
     """
 
     def __init__(self, config: Config, mean: torch.Tensor, device="cpu", sparse: bool | None = None) -> None:
