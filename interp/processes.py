@@ -55,7 +55,8 @@ def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | N
     """``[run(item) for item in items]``, by as many processes as there may be (:func:`processes`).
 
     What ``run`` needs travels to them, models by their name (:class:`interp.Model`), and only what it returns
-    comes back: what else it changes is changed in another process. So it changes nothing.
+    comes back: what else it changes is changed in another process. So it changes nothing. Each process takes as
+    many threads as this one.
 
     Parameters
     ----------
@@ -72,10 +73,12 @@ def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | N
     bar = {"desc": progress, "total": len(items), "disable": progress is None, "leave": False}
     if number < 2:
         return [run(item) for item in tqdm(items, **bar)]
-    from joblib import Parallel, delayed
+    import torch
+    from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    workers = Parallel(n_jobs=number, batch_size=1, pre_dispatch=number, return_as="generator")
+    with parallel_config("loky", n_jobs=number, inner_max_num_threads=torch.get_num_threads()):
+        workers = Parallel(batch_size=1, pre_dispatch=number, return_as="generator")
     try:
         done = list(tqdm(workers(delayed(_told)(run, item) for item in items), **bar))
     except TerminatedWorkerError as error:

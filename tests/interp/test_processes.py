@@ -88,6 +88,18 @@ def test_a_process_does_not_start_others(two):
 
 
 @TWO
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_process_takes_as_many_threads_as_this_one(two, threads):
+    """More threads add up in another order."""
+    here = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert each(lambda _: torch.get_num_threads(), range(2)) == [threads] * 2
+    finally:
+        torch.set_num_threads(here)
+
+
+@TWO
 def test_a_models_clips_are_the_same_in_two_processes(monkeypatch):
     model = interp.load("etude", device="cpu")
     vector = Vector(

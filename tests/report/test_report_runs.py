@@ -147,7 +147,7 @@ def test_a_failure_is_one_line_and_leaves_no_run(case, tmp_path, capfd):
     assert failed.status == "failed"
     assert re.search(sentence, failed.reasons[0]), failed.reasons
     said = capfd.readouterr().err
-    assert f"{PHASE}: failed {failed.reasons[0]}. " in said
+    assert f"{PHASE}: failed {failed.reasons[0].removesuffix('.')}. " in said
     assert f"See log and notebook.ipynb in build/runs/{PHASE}/failed." in said
     partial = nbformat.read(failed.folder / "notebook.ipynb", as_version=4)
     assert partial.cells[4].outputs, "what had been shown until then can be read"
