@@ -88,8 +88,7 @@ def pooled_by_layer(
 
     starts, bar = range(0, len(clips), clips.batch_size), f"{model.name} listens" if progress else None
     batches = (clips[start : start + clips.batch_size] for start in starts)
-    # What is hooked by somebody else stays in this process.
-    parts = [heard(batch) for batch in batches] if model.hooked else each(heard, batches, bar)
+    parts = each(heard, batches, bar, model.hooked)
     whole = {site: np.concatenate([part[site] for part in parts], axis=-2) for site in parts[0]}
     return {site.removeprefix("resid.").replace("pre", "in"): x for site, x in whole.items()}
 

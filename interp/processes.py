@@ -51,17 +51,25 @@ def processes() -> int:
     return max(1, min(int(said), free_bytes(torch.device("cpu")) // ROOM))
 
 
-def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | None = None) -> list[Result]:
+def each(
+    run: Callable[[Item], Result],
+    items: Iterable[Item],
+    progress: str | None = None,
+    hooked: str | None = None,
+) -> list[Result]:
     """``[run(item) for item in items]``, by as many processes as there may be (:func:`processes`).
 
     What ``run`` needs travels to them, models by their name (:class:`interp.Model`), and only what it returns
-    comes back: what else it changes is changed in another process. So it changes nothing. Each process takes as
-    many threads as this one.
+    comes back: what else it changes is changed in another process. So it changes nothing.  Each process takes
+    as many threads as this one.
 
     Parameters
     ----------
     progress : str, optional
         What to call a progress bar; None shows none.
+    hooked : str, optional
+        What somebody else has hooked (:attr:`interp.Model.hooked`): a hook cannot travel, so with one all is
+        done in this process.
 
     Raises
     ------
@@ -69,7 +77,7 @@ def each(run: Callable[[Item], Result], items: Iterable[Item], progress: str | N
         If a process is killed, as where the memory is not enough; and whatever ``run`` raises.
     """
     items = list(items)
-    number = min(processes(), len(items))
+    number = 1 if hooked else min(processes(), len(items))
     bar = {"desc": progress, "total": len(items), "disable": progress is None, "leave": False}
     if number < 2:
         return [run(item) for item in tqdm(items, **bar)]

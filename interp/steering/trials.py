@@ -168,8 +168,7 @@ def trials(
         ]
         return _made(model, part, edits, settings, None if keep is None else Path(keep))
 
-    # What is hooked by somebody else stays in this process.
-    parts = [made(part) for part in batches] if model.hooked else each(made, batches)
+    parts = each(made, batches, hooked=model.hooked)
     return Trials(Generation.joined(parts), table.drop(columns=["number", "length"]))
 
 
