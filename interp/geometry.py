@@ -312,6 +312,11 @@ def two_nn(vectors: np.ndarray, clusters: Sequence | None = None, discard: float
     discard : float
         Share of the largest ratios that is left out, as the source does.
 
+    Raises
+    ------
+    InterpError
+        If hardly a clip differs from all clips of other clusters: one that is like another is left out.
+
     Notes
     -----
     Source: Facco et al. (2017), fit of -log(1 - F) on log(r2 / r1) through the origin.
@@ -328,8 +333,9 @@ def two_nn(vectors: np.ndarray, clusters: Sequence | None = None, discard: float
     if nearest.shape[1] < 3:
         raise InterpError("Every clip needs neighbours in two other clusters.")
     nearest = np.partition(nearest, 1, axis=1)[:, :2]
-    if (nearest[:, 0] == 0).any():
-        raise InterpError("Two clips have the same vector, so the ratio of distances means nothing.")
+    nearest = nearest[nearest[:, 0] > 0]  # two silent clips are the same point: no ratio of distances
+    if len(nearest) < 3:
+        raise InterpError("All clips but two have the vector of another clip; give clips that differ.")
     if not 0 < discard < 1:
         raise InterpError(f"discard must lie between 0 and 1, not {discard}.")
     ratio = np.sort(np.log(nearest[:, 1] / nearest[:, 0]))

@@ -148,3 +148,12 @@ def _number(text: object, count: int, what: str, name: object) -> int:
             f"No {what} {text!r} (asked for {name!r}); this model has {what}s 0 to {count - 1}."
         )
     return number
+
+
+def same_depth(layer: int, model: Model, other: Model) -> int:
+    """The layer of another model that lies as deep as a layer of this one, by the share of the blocks.
+
+    The middle block of one is the middle block of the other; between models of equally many blocks it is the
+    layer itself.
+    """
+    return (2 * layer + 1) * other.n_layers // (2 * model.n_layers)

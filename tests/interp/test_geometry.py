@@ -107,6 +107,13 @@ def test_dimensions_of_a_line_a_plane_and_a_ball():
     assert geometry.two_nn(rng.normal(size=(1000, 5))) == pytest.approx(5, rel=0.15)
 
 
+def test_clips_with_the_vector_of_another_are_left_out():
+    """Such as silent ones."""
+    ball = np.random.default_rng(0).normal(size=(1000, 5))
+    silent = np.concatenate([ball, np.zeros((50, 5))])
+    assert geometry.two_nn(silent) == pytest.approx(5, rel=0.15)
+
+
 def test_neighbours_of_the_same_cluster_are_passed_over():
     rng = np.random.default_rng(0)
     plane = rng.uniform(size=(500, 2)) @ rng.normal(size=(2, 10))
@@ -148,5 +155,5 @@ def test_bad_input():
         geometry.circumplex(x, ["Q1", "happy"] * 8, song)
     with pytest.raises(InterpError, match="50 neighbours need more than 16 clips"):
         geometry.umap_pictures(x)
-    with pytest.raises(InterpError, match="same vector"):
+    with pytest.raises(InterpError, match="vector of another clip"):
         geometry.two_nn(np.repeat(x, 2, axis=0))

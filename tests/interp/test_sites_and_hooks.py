@@ -1,10 +1,13 @@
 """What a hook sees, and what it refuses."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 import interp
 from interp.hooks import Pass, hook, running
+from interp.sites import same_depth
 
 PROMPTS = ["upbeat cheerful pop music", "melancholic sad piano ballad", "calm"]
 
@@ -165,3 +168,12 @@ def test_changed_shape_and_ambiguous_rows_are_refused(model):
         model.musicgen.generate(["calm"])
     with pytest.raises(interp.InterpError, match="cond, null, both, all"), hook(model, {}, rows="first"):
         pass
+
+
+def test_a_layer_of_a_model_of_another_depth():
+    def blocks(number):
+        return SimpleNamespace(n_layers=number)
+
+    assert [same_depth(layer, blocks(6), blocks(6)) for layer in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert [same_depth(layer, blocks(24), blocks(6)) for layer in (0, 4, 8, 12, 16, 23)] == [0, 1, 2, 3, 4, 5]
+    assert same_depth(3, blocks(6), blocks(24)) == 14 and same_depth(24, blocks(48), blocks(24)) == 12
