@@ -10,7 +10,10 @@ import importlib
 import os
 import sys
 import sysconfig
+import threading
+import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
@@ -88,7 +91,7 @@ def each(
     with parallel_config("loky", n_jobs=number, inner_max_num_threads=torch.get_num_threads()):
         workers = Parallel(batch_size=1, pre_dispatch=number, return_as="generator")
     try:
-        done = list(tqdm(workers(delayed(_told)(run, item) for item in items), **bar))
+        done = list(tqdm(workers(delayed(_told)(run, item, os.getpid()) for item in items), **bar))
     except TerminatedWorkerError as error:
         raise InterpError(
             f"One of {number} processes was killed, perhaps for want of memory; set {VARIABLE}=1 to take one."
@@ -110,11 +113,24 @@ class Told(NamedTuple):
     modules: set[str]  # that it has loaded, besides installed libraries
 
 
-def _told(run: Callable[[Item], Result], item: Item) -> tuple[Result, Told]:
+def _told(run: Callable[[Item], Result], item: Item, asker: int) -> tuple[Result, Told]:
+    _end_with(asker)
     os.environ[VARIABLE] = "1"  # what is asked for in here is done here
     before = len(halving.EVENTS)
     result = run(item)
     return result, Told(os.getpid(), peak_memory(), halving.EVENTS[before:], _modules())
+
+
+@cache
+def _end_with(asker: int) -> None:
+    """End this process when the one that asks is gone: if that was killed, nobody else would say so."""
+
+    def watch() -> None:
+        while os.getppid() == asker:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def peak_memory() -> int:

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -57,6 +60,25 @@ def test_an_error_comes_back_as_it_was(two):
 def test_a_killed_process_is_named(two):
     with pytest.raises(InterpError, match="was killed.*INTERP_PROCESSES=1"):
         each(lambda _: os.kill(os.getpid(), signal.SIGKILL), range(2))
+
+
+@TWO
+def test_who_is_killed_leaves_no_process_behind():
+    code = (
+        "import os, time\nfrom interp.processes import each\n"
+        "each(lambda _: (print(os.getpid(), flush=True), time.sleep(600)), range(2))"
+    )
+    killed = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ | {VARIABLE: "2"}
+    )
+    others = [int(killed.stdout.readline()) for _ in range(2)]
+    assert all(psutil.pid_exists(pid) for pid in others)
+    killed.kill()
+    killed.wait()
+    end = time.monotonic() + 30
+    while any(psutil.pid_exists(pid) for pid in others) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not any(psutil.pid_exists(pid) for pid in others)
 
 
 @TWO
