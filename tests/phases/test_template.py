@@ -1,8 +1,9 @@
-"""The template of a phase runs as it is: on a prepared corpus of MIDI files, through the report builder."""
+"""The template of a phase runs as it is: on a prepared corpus of MIDI files, and into a book."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,12 +12,18 @@ import nbformat
 import pytest
 import yaml
 
+from report.book import build_book
+from report.collect import collect
 from report.notebook import Notebook
 from report.profile import Profile
 from report.project import Project
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "phases" / "templates" / "human-labels.ipynb"
+GUIDE = (ROOT / "book" / "your-phase.md").read_text()
+(PHASE,) = re.findall(
+    r"^cp \S+ phases/(\S+)\.ipynb$", GUIDE, re.MULTILINE
+)  # the name that the guide gives it
 
 
 def test_it_is_committed_without_outputs_and_declares_what_it_leaves(tmp_path):
@@ -30,9 +37,21 @@ def test_it_is_committed_without_outputs_and_declares_what_it_leaves(tmp_path):
             assert name in ("valence", "arousal") or f'"{name}"' in code, (kind, name)
 
 
+def test_its_prose_points_at_what_there_is_under_the_name_that_the_guide_gives_it():
+    node = nbformat.read(TEMPLATE, 4)
+    prose = "\n".join(cell.source for cell in node.cells if cell.cell_type == "markdown")
+    outputs = node.metadata.report["outputs"]
+    labels = {f"fig-{PHASE}-{name}" for name in outputs["figures"]}
+    labels |= {f"tab-{PHASE}-{name}" for name in outputs["tables"]}
+    assert set(re.findall(r"\{numref\}`([^`]+)`", prose)) == labels
+    (page,) = re.findall(r"\{doc\}`\.\./([^`]+)`", prose)  # from phases/, where the copy lies
+    assert prose.count("{doc}") == 1 and (ROOT / "book" / f"{page}.md").is_file()
+    assert f"`- file: phases/{PHASE}`" in GUIDE and f"  {PHASE}:\n" in GUIDE
+
+
 @pytest.mark.slow
 def test_a_phase_of_ones_own_is_built_from_it(tmp_path):
-    """Copied, named in a profile, given a prepared corpus in VGMIDI's format: a run with a manifest."""
+    """Copied, named in a profile, given a prepared corpus in VGMIDI's format: a run, and a page of a book."""
     sys.path.insert(0, str(ROOT / "tests" / "corpora"))
     from made_up import midi
 
@@ -60,15 +79,26 @@ def test_a_phase_of_ones_own_is_built_from_it(tmp_path):
     (root / "phases" / "profiles").mkdir(parents=True)
     for lock in ("requirements.lock", "requirements-nodeps.lock"):
         (root / lock).write_text("a==1\n")
-    shutil.copy(TEMPLATE, root / "phases" / "3-human-labels.ipynb")
+    shutil.copy(TEMPLATE, root / "phases" / f"{PHASE}.ipynb")
     parameters = {"corpus": str(corpus), "smoke": True, "device": "cpu"}
-    profile = {"phases": {"3-human-labels": {"parameters": parameters}}}
+    profile = {"phases": {PHASE: {"parameters": parameters}}}
     (root / "phases" / "profiles" / "mine.yaml").write_text(yaml.safe_dump(profile))
     project = Project(root)
-    assert Notebook.read(project, "3-human-labels").defaults()["corpus"]
-    run_profile(project, Profile.read(project, "mine"))
+    assert Notebook.read(project, PHASE).defaults()["corpus"]
+    mine = Profile.read(project, "mine")
+    states = run_profile(project, mine)
     (manifest,) = root.rglob("manifest.json")
     results = json.loads((manifest.parent / "results.json").read_text())
     assert results["numbers"]["clips"]["value"] == 24 and "gains" in results["tables"]
     assert (manifest.parent / "figures" / "profiles.png").is_file()
     assert "halved_batches" in json.loads(manifest.read_text())
+
+    shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
+    shutil.copy(ROOT / "_config.yml", root)
+    for page, text in {"references.bib": "", "index.md": "# Book\n", "your-data.md": "# Data\n"}.items():
+        (root / "book" / page).write_text(text)
+    chapters = [{"file": f"phases/{PHASE}"}, {"file": "your-data"}]
+    (root / "_toc.yml").write_text(
+        yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters}, sort_keys=False)
+    )
+    assert build_book(project, collect(project, mine, states))  # refuses a label or a page that is not there
