@@ -45,6 +45,13 @@ def check_whole(value: Any, what: str, least: int) -> int:
     return int(value)
 
 
+def check_finite(value: Any, what: str) -> float:
+    """Return ``value`` as a float; raise :class:`InterpError` unless it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < float("inf"):
+        raise InterpError(f"{what} must be a finite number, not {value!r}.")
+    return float(value)
+
+
 def check_positive(value: float, what: str) -> None:
     """Raise :class:`InterpError` unless ``value`` is a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -15,6 +13,7 @@ import torch
 
 from . import codec
 from .decoder import DECODERS, why_not
+from .disk import save_tensors, saved_tensors
 from .errors import InterpError, check_list, check_positive, check_whole, unknown
 from .processes import each, processes
 from .sampling import sample_tokens
@@ -124,16 +123,16 @@ class Generation:
         return replace(parts[0], **lists, **tensors)
 
     def save(self, path: str | Path) -> Path:
-        """Write tokens, audio and settings into one safetensors file, atomically."""
-        from safetensors.torch import save_file
+        """Write tokens, audio and settings into one safetensors file, atomically.
 
-        path = Path(path)
+        Raises
+        ------
+        InterpError
+            If it cannot be written, as where the disk is full.
+        """
         settings = {k: v for k, v in asdict(self).items() if k not in ("tokens", "audio")}
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         tensors = {"tokens": self.tokens.contiguous(), "audio": self.audio.contiguous()}
-        save_file(tensors, partial, metadata={"generation": json.dumps(settings)})
-        os.replace(partial, path)
-        return path
+        return save_tensors(path, tensors, "generation", settings, "a generation")
 
     @classmethod
     def load(cls, path: str | Path) -> Generation:
@@ -144,17 +143,11 @@ class Generation:
         InterpError
             If there is no such file, or it is not a generation of this version.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                settings = json.loads((file.metadata() or {})["generation"])
-                tensors = {key: file.get_tensor(key) for key in ("tokens", "audio")}
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InterpError(f"Cannot read a generation from {path}: {error}.") from error
-        if set(settings) | set(tensors) != {f.name for f in fields(cls)}:
-            raise InterpError(f"{path} was written by another version of this library; generate it again.")
-        return cls(**tensors, **settings)
+        cure = "delete it and generate it again"
+        with saved_tensors(path, "generation", "a generation", "pt", cure) as (tensors, settings):
+            if set(settings) | set(tensors) != {f.name for f in fields(cls)}:
+                raise InterpError(f"{path} was written by another version of this library; {cure}.")
+            return cls(**tensors, **settings)
 
 
 @torch.no_grad()

@@ -132,7 +132,7 @@ def resolve_device(device: str) -> str:
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }
-    if kind not in count:
+    if kind not in count or not (index or "0").isdecimal():
         raise unknown("device", device, ["auto", *count])
     if int(index or 0) >= count[kind]:
         raise InterpError(f"Device {device} is not available on this machine; use device='auto'.")

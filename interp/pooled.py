@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from .disk import save_tensors, saved_tensors
 from .errors import InterpError
 
 
@@ -54,8 +51,13 @@ class Pooled:
                     )
 
     def save(self, path: str | Path) -> Path:
-        """Write all of it into one safetensors file, atomically."""
-        path = Path(path)
+        """Write all of it into one safetensors file, atomically.
+
+        Raises
+        ------
+        InterpError
+            If it cannot be written, as where the disk is full.
+        """
         tensors = {
             f"{model}/{layer}": np.ascontiguousarray(x, np.float32)
             for model, layers in self.vectors.items()
@@ -64,10 +66,7 @@ class Pooled:
         clips = {name: column.tolist() for name, column in self.clips.items()}
         # The order of the tensors in the file is by size and name, that of models and layers is ours.
         plain = {"order": list(tensors), "clips": clips, "about": dict(self.about)}
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        save_file(tensors, partial, metadata={"pooled": json.dumps(plain)})
-        os.replace(partial, path)
-        return path
+        return save_tensors(path, tensors, "pooled", plain, "pooled activations")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -78,13 +77,9 @@ class Pooled:
         InterpError
             If there is no such file, or it holds something else.
         """
-        try:
-            with safe_open(path, "numpy") as file:
-                plain = json.loads((file.metadata() or {})["pooled"])
-                vectors: dict[str, dict[str, np.ndarray]] = {}
-                for key in plain["order"]:
-                    model, _, layer = key.rpartition("/")
-                    vectors.setdefault(model, {})[layer] = file.get_tensor(key)
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InterpError(f"Cannot read pooled activations from {path}: {error}.") from error
-        return cls(vectors, plain["clips"], plain["about"])
+        vectors: dict[str, dict[str, np.ndarray]] = {}
+        with saved_tensors(path, "pooled", "pooled activations") as (arrays, plain):
+            for key in plain["order"]:
+                model, _, layer = key.rpartition("/")
+                vectors.setdefault(model, {})[layer] = arrays[key]
+            return cls(vectors, plain["clips"], plain["about"])

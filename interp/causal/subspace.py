@@ -17,8 +17,6 @@ subspace was found decides what is exchanged:
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from ..disk import save_tensors, saved_tensors
 from ..errors import InterpError, check_whole
 from ..geometry import axis
 from ..probe import transfer
@@ -260,27 +259,21 @@ class Subspace:
     # --- on disk ---
 
     def save(self, path: str | Path) -> Path:
-        """Write it with its site, name and provenance into one safetensors file, atomically."""
-        from safetensors.torch import save_file
+        """Write it with its site, name and provenance into one safetensors file, atomically.
 
-        path = Path(path)
+        Raises
+        ------
+        InterpError
+            If it cannot be written, as where the disk is full.
+        """
         facts = {"site": self.site, "name": self.name, "provenance": dict(self.provenance)}
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        save_file({"basis": self.basis}, partial, metadata={"subspace": json.dumps(facts)})
-        os.replace(partial, path)
-        return path
+        return save_tensors(path, {"basis": self.basis}, "subspace", facts, "a subspace")
 
     @classmethod
     def load(cls, path: str | Path) -> Subspace:
         """Read what :meth:`save` wrote; raises :class:`InterpError` if there is no subspace in the file."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                facts = json.loads((file.metadata() or {})["subspace"])
-                return cls(file.get_tensor("basis"), **facts)
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InterpError(f"Cannot read a subspace from {path}: {error}.") from error
+        with saved_tensors(path, "subspace", "a subspace", "pt") as (tensors, facts):
+            return cls(**tensors, **facts)
 
 
 def check_rank(rank: int, most: int, what: str) -> None:

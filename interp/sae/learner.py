@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch.nn.functional import linear, normalize
 
-from ..errors import InterpError, check_positive, check_whole, unknown
+from ..errors import InterpError, check_finite, check_positive, check_whole, unknown
 from .dictionary import Dictionary, keep_top
 from .jumprelu import Above, Jump
 
@@ -89,11 +89,18 @@ class Config:
         check_whole(self.d_sae, "d_sae", 1)
         check_whole(self.dead_after, "dead_after", 1)
         check_positive(self.bandwidth, "bandwidth")
+        check_whole(self.seed, "seed", 0)
+        if self.rate is not None:
+            check_positive(self.rate, "rate")
+        if self.k_aux is not None:
+            check_whole(self.k_aux, "k_aux", 1)
+        if check_finite(self.aux_coefficient, "aux_coefficient") < 0:
+            raise InterpError(f"aux_coefficient must be 0 or more, not {self.aux_coefficient!r}.")
         if not self.selects and self.sparsity is not None:
             check_positive(self.sparsity, "sparsity")
         elif check_whole(self.k, "k", 1) > self.d_sae:
             raise InterpError(f"k={self.k} of {self.d_sae} features: k must be at most d_sae.")
-        if any(not 0 < size < self.d_sae for size in self.prefixes):
+        if any(check_whole(size, "A number in prefixes", 1) >= self.d_sae for size in self.prefixes):
             raise InterpError(f"prefixes must lie between 0 and d_sae = {self.d_sae}, not {self.prefixes}.")
 
     @property

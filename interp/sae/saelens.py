@@ -7,14 +7,13 @@ dictionaries that were trained there open here.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..disk import before, make_folder, replacing
 from ..errors import InterpError
 from .dictionary import ARCHITECTURES, Dictionary
 
@@ -26,6 +25,11 @@ def save(dictionary: Dictionary, folder: str | Path) -> Path:
 
     Whatever ``dictionary.about`` holds goes into the metadata; SAELens knows ``model_name`` and
     ``hook_name`` among it.
+
+    Raises
+    ------
+    InterpError
+        If the folder holds something else, or cannot be written, as where the disk is full.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / CONFIG).exists():
@@ -52,24 +56,17 @@ def save(dictionary: Dictionary, folder: str | Path) -> Path:
         config |= {"k": dictionary.k, "rescale_acts_by_decoder_norm": False}
     if dictionary.architecture == "jumprelu":
         weights["threshold"] = dictionary.threshold
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
+    make_folder(folder.parent)
+    with replacing(folder, "a dictionary") as partial:
+        partial.mkdir()
         tensors = {name: w.detach().float().cpu().contiguous() for name, w in weights.items()}
         save_file(tensors, partial / WEIGHTS)
         (partial / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    except OSError as error:
-        raise InterpError(f"Cannot write a dictionary to {folder}: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
 def load(folder: str | Path) -> Dictionary:
-    """Read a dictionary.
+    """Read a dictionary; where a killed :func:`save` left none at ``folder``, the one that it was to replace.
 
     Raises
     ------
@@ -78,12 +75,19 @@ def load(folder: str | Path) -> Dictionary:
         library does not compute.
     """
     folder = Path(folder)
+    if not folder.exists() and before(folder).exists():
+        folder = before(folder)
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS)
         architecture, d_in, d_sae = config["architecture"], config["d_in"], config["d_sae"]
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        about = dict(config.get("metadata") or {})
+    except (OSError, SafetensorError) as error:
         raise InterpError(f"Cannot read a dictionary from {folder}: {error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InterpError(
+            f"Cannot read a dictionary from {folder}: its {CONFIG} is damaged, or of something else."
+        ) from error
     expected = {
         "architecture": ARCHITECTURES,
         "normalize_activations": ("none", None),
@@ -118,5 +122,5 @@ def load(folder: str | Path) -> Dictionary:
         dictionary.decoder_bias.copy_(centre)
         if architecture == "jumprelu":
             dictionary.threshold.copy_(weights["threshold"])
-    dictionary.about = {k: v for k, v in config.get("metadata", {}).items() if k != "sae_lens_version"}
+    dictionary.about = {k: v for k, v in about.items() if k != "sae_lens_version"}
     return dictionary.requires_grad_(False)

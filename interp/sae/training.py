@@ -12,20 +12,21 @@ the first batches and folded into the weights at the end.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from tqdm import tqdm
 
+from ..disk import make_folder, save_tensors, saved_tensors
 from ..errors import InterpError, check_list, check_whole
+from ..loading import resolve_device
 from .dictionary import Dictionary
 from .learner import Config, Learner
 
@@ -67,7 +68,8 @@ def train(
         "standard" refits its decoder.
     folder : path, optional
         Where checkpoints go. If one is there, training goes on from it, and ends with the same weights, bit
-        for bit, as if it had never stopped (on the same machine with as many threads).
+        for bit, as if it had never stopped (on the same machine with as many threads). It is refused if it is
+        of other settings or activations; those are told by the stream's first batches.
     checkpoint_every, log_every : int
         In steps.
     device : str
@@ -78,19 +80,22 @@ def train(
     ------
     InterpError
         If the stream ends early, or holds something else than finite float32 vectors of one width that
-        vary; if the checkpoint is of another training.
+        vary; for an unknown device; if the checkpoint is of another training or damaged, or cannot be
+        written.
     """
     configs = check_list(configs, "configs")
     check_whole(steps, "steps", 1)
     check_whole(checkpoint_every, "checkpoint_every", 1)
     check_whole(log_every, "log_every", 1)
-    path = None if folder is None else Path(folder) / CHECKPOINT
+    device = resolve_device(device)
+    path = None if folder is None else make_folder(folder) / CHECKPOINT
     plan = {"configs": [json.loads(json.dumps(asdict(config))) for config in configs], "steps": steps}
-    plan["log_every"] = log_every
+    opening = torch.cat([*islice(_checked(batches, 0), SCALE_BATCHES)])
+    plan |= {"log_every": log_every, "activations": _digest({"opening": opening})}
     if path is not None and path.exists():
         learners, scale, done, history = _load(path, plan, configs, device)
     else:
-        mean, scale = _scale(batches)
+        mean, scale = _scale(opening)
         learners = [Learner(config, mean * scale, device) for config in configs]
         done, history = 0, [[] for _ in configs]
     stream = _checked(batches, done, learners[0].dictionary.d_in)
@@ -161,10 +166,9 @@ def _checked(batches: Batches, start: int, d_in: int | None = None) -> Iterator[
     )
 
 
-def _scale(batches: Batches) -> tuple[torch.Tensor, float]:
+def _scale(opening: torch.Tensor) -> tuple[torch.Tensor, float]:
     """Mean of the first batches, and the scale that gives their deviations a mean squared norm of d_in."""
-    stream = _checked(batches, 0)
-    x = torch.cat([next(stream) for _ in range(SCALE_BATCHES)]).double()
+    x = opening.double()
     variance = float((x - x.mean(0)).square().sum(1).mean())
     if not variance > 1e-12 * float(x.square().sum(1).mean()):
         raise InterpError("The activations are constant: there is nothing to explain by features.")
@@ -181,34 +185,35 @@ def _save(path: Path, plan: dict, learners: list[Learner], scale: float, done: i
         tensors |= {f"{i}.{name}": tensor.contiguous() for name, tensor in of.items()}
         numbers.append(values)
     facts = {"plan": plan, "scale": scale, "done": done, "numbers": numbers, "history": history}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, partial, metadata={"training": json.dumps(facts)})
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
-        raise InterpError(f"Cannot write the checkpoint {path}: {error}. The one before it stays.") from error
+    text = json.dumps(facts)
+    whole = {"sha256": _digest(tensors, text), "facts": text}
+    save_tensors(path, tensors, "training", whole, "a checkpoint")
+
+
+def _digest(tensors: dict[str, torch.Tensor], text: str = "") -> str:
+    """SHA-256 of tensors with their names and shapes, and of a text."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().cpu().numpy())
+    return digest.hexdigest()
 
 
 def _load(path: Path, plan: dict, configs: list[Config], device: str) -> tuple:
-    try:
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["training"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise InterpError(f"Cannot read the checkpoint {path}: {error}; delete it to start again.") from error
-    if facts["plan"] != plan:
+    cure = "delete it to start again"
+    with saved_tensors(path, "training", "a checkpoint", "pt", cure) as (tensors, whole):
+        if _digest(tensors, whole["facts"]) != whole["sha256"]:
+            raise InterpError(f"The checkpoint {path} is damaged (checksum); {cure}.")
+        facts = json.loads(whole["facts"])
         changed = ", ".join(key for key in plan if facts["plan"].get(key) != plan[key])
-        raise InterpError(
-            f"The checkpoint {path} is of another training (other {changed}); use another folder, or delete "
-            "it."
-        )
-    learners = []
-    for i, config in enumerate(configs):
-        of = {name.partition(".")[2]: t for name, t in tensors.items() if name.partition(".")[0] == str(i)}
-        learners.append(Learner(config, of["weight.decoder_bias"], device))
-        learners[-1].restore(of, facts["numbers"][i])
-    return learners, facts["scale"], facts["done"], facts["history"]
+        if changed:
+            raise InterpError(
+                f"The checkpoint {path} is of another training (other {changed}); use another folder, or "
+                "delete it."
+            )
+        learners = []
+        for i, config in enumerate(configs):
+            of = {name.partition(".")[2]: t for name, t in tensors.items() if name.startswith(f"{i}.")}
+            learners.append(Learner(config, of["weight.decoder_bias"], device))
+            learners[-1].restore(of, facts["numbers"][i])
+        return learners, facts["scale"], facts["done"], facts["history"]

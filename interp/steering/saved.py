@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from ..disk import save_tensors, saved_tensors
 from ..errors import InterpError
 from ..sites import find_site
 
@@ -82,14 +79,17 @@ class Located:
         return found
 
     def save(self, path: str | Path) -> Path:
-        """Write it with its provenance into one safetensors file, atomically."""
-        path, arrays = Path(path), self._arrays()
+        """Write it with its provenance into one safetensors file, atomically.
+
+        Raises
+        ------
+        InterpError
+            If it cannot be written, as where the disk is full.
+        """
+        arrays = self._arrays()
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in arrays}
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         tensors = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-        save_file(tensors, partial, metadata={self._kind: json.dumps(plain)})
-        os.replace(partial, path)
-        return path
+        return save_tensors(path, tensors, self._kind, plain, f"a steering {self._kind}")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -101,12 +101,8 @@ class Located:
             If there is no such file, or it holds something else.
         """
         kind = cls.__name__.lower()
-        try:
-            with safe_open(path, "numpy") as file:
-                plain = json.loads((file.metadata() or {})[kind])
-                return cls(**{name: file.get_tensor(name) for name in file.keys()}, **plain)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise InterpError(f"Cannot read a steering {kind} from {path}: {error}.") from error
+        with saved_tensors(path, kind, f"a steering {kind}") as (arrays, plain):
+            return cls(**arrays, **plain)
 
     @property
     def _kind(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from interp.errors import InterpError
 from interp.sae import Config, in_memory, train
@@ -268,8 +269,46 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         train(TOY.batches(64), [replace(config, k=4)], 10, tmp_path, progress=False)
     whole = weights(tmp_path)
     (tmp_path / "checkpoint.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InterpError, match="Cannot read the checkpoint"):
+    with pytest.raises(InterpError, match="Cannot read a checkpoint .*; delete it to start again"):
         train(TOY.batches(64), [config], 10, tmp_path, progress=False)
+
+
+def test_a_checkpoint_of_other_activations_is_refused(tmp_path):
+    """Finished or not; so is one of another width."""
+    config, (x, other) = Config(64, k=3), (TOY.sample(1024, seed)[0] for seed in (0, 1))
+    first = train(in_memory(x, 64), [config], 10, tmp_path, progress=False)[0]
+    again = train(in_memory(x, 64), [config], 10, tmp_path, progress=False)[0]
+    assert torch.equal(first.dictionary.decoder, again.dictionary.decoder)
+    for stream in (in_memory(other, 64), in_memory(x, 32), in_memory(x[:, :16], 64)):
+        with pytest.raises(InterpError, match="another training \\(other activations\\)"):
+            train(stream, [config], 10, tmp_path, progress=False)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    def again():
+        with pytest.raises(InterpError, match="(?i)checkpoint .* damaged.*; delete it to start again"):
+            train(TOY.batches(64), [Config(64, k=3)], 10, tmp_path, progress=False)
+
+    train(TOY.batches(64), [Config(64, k=3)], 10, tmp_path, progress=False)
+    whole = bytearray(weights(tmp_path))
+    whole[-5] ^= 1
+    (tmp_path / "checkpoint.safetensors").write_bytes(whole)
+    again()
+    save_file({"a": torch.ones(1)}, tmp_path / "checkpoint.safetensors", {"training": "{}"})
+    again()
+
+
+def test_a_place_without_room_for_checkpoints_is_named_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", "/proc/no/such"):
+        with pytest.raises(InterpError, match=f"Cannot make the folder {folder}"):
+            train(TOY.batches(64), [Config(64, k=3)], 10, folder, progress=False)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x"])
+def test_an_unknown_device_is_named(device):
+    with pytest.raises(InterpError, match=f"Unknown device '{device}'"):
+        train(TOY.batches(64), [Config(64, k=3)], 10, device=device, progress=False)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
@@ -291,6 +330,14 @@ def test_divergence_and_a_batch_of_one_vector_are_named():
         {"k": 65},
         {"architecture": "jumprelu", "sparsity": 0},
         {"prefixes": (64,)},
+        {"prefixes": (8.5,)},
+        {"rate": -1},
+        {"rate": 0},
+        {"seed": -1},
+        {"k_aux": 0},
+        {"k_aux": -3},
+        {"aux_coefficient": -1},
+        {"aux_coefficient": float("nan")},
     ],
 )
 def test_bad_settings_are_refused(settings):
