@@ -1,18 +1,17 @@
-"""Tables of labels as data sets really have them: every row that cannot be read is told with file and line.
+"""The rows of a data set's tables: every one that cannot be read is told with file and line.
 
-Separators may be commas, semicolons or tabs, names may have spaces around them, and a byte-order mark may
-come first; a decimal comma is read where the separator is a semicolon.  Nothing else is guessed.
+What a table may look like is said in :mod:`interp.corpora.tables`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from interp.corpora.tables import fit, read_table
 from interp.errors import InterpError
 
 MOST = 0.05  # share of a table's rows that may be unreadable
@@ -97,34 +96,12 @@ def read_rows(
     InterpError
         If the file is missing or no table, a column is missing, or more than 5 % of the rows are unreadable.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InterpError(f"Cannot read the labels in {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InterpError(f"{path} is not a table in UTF-8: {error}.") from error
-    first = text.split("\n", 1)[0]
-    separator = max(",;\t", key=lambda mark: (len(_names(first, mark) & set(needed)), first.count(mark)))
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, skipinitialspace=True)
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        for cells in reader:
-            rows.append((reader.line_num, [cell.strip() for cell in cells]))
-    except csv.Error as error:
-        raise InterpError(f"{path}, line {reader.line_num}: not a table in CSV: {error}.") from error
-    if not rows:
-        raise InterpError(f"{path} is empty.")
-    header = rows[0][1]
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise InterpError(f"{path} has no column {missing[0]!r}; its columns are: {', '.join(header)}.")
-    made, seen, bad, total = [], {}, 0, 0
-    for line, cells in rows[1:]:
-        if not any(cells):
-            continue
-        total += 1
+    table = read_table(path, needed)
+    made, seen, bad = [], {}, 0
+    for line, cells in table.rows:
         try:
-            value = make(Cells(_fit(header, cells, ragged), separator == ";"))
+            whole = _joined(cells, len(table.header)) if ragged else cells
+            value = make(Cells(fit(table.header, whole), table.decimal_comma))
             if key is not None:
                 if key(value) in seen:
                     raise InterpError(f"{key(value)} is in line {seen[key(value)]} already.")
@@ -133,20 +110,13 @@ def read_rows(
         except InterpError as error:
             bad += 1
             problems.add(path, line, error)
-    problems.check(path, bad, total)
+    problems.check(path, bad, len(table.rows))
     if not made:
         raise InterpError(f"{path} has no rows under its line of names.")
     return made
 
 
-def _names(line: str, separator: str) -> set[str]:
-    return {name.strip().strip('"') for name in line.split(separator)}
-
-
-def _fit(header: list[str], cells: list[str], ragged: bool) -> dict[str, str]:
-    if ragged:
-        last = len(header) - 1
-        cells = [*cells[:last], "\t".join(cells[last:])] + [""] * (len(header) - len(cells))
-    if len(cells) != len(header):
-        raise InterpError(f"{len(cells)} cells under {len(header)} column names.")
-    return dict(zip(header, cells, strict=True))
+def _joined(cells: list[str], columns: int) -> list[str]:
+    """As many cells as columns: those beyond are joined to the last, missing ones are empty."""
+    cells = cells + [""] * (columns - len(cells))
+    return [*cells[: columns - 1], "\t".join(cells[columns - 1 :])]

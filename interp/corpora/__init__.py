@@ -63,9 +63,17 @@ class AudioFile:
         import soundfile
 
         try:
+            self.path.open("rb").close()
             return soundfile.info(self.path).duration
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise InterpError(f"Cannot read audio from {self.path}: {error}") from error
+        except OSError as error:
+            raise InterpError(f"Cannot read audio from {self.path}: {error.strerror}.") from error
+        except (
+            soundfile.LibsndfileError,
+            TypeError,
+        ) as error:  # its own reasons are beside the point for MP3
+            raise InterpError(
+                f"Cannot read audio from {self.path}: it is not WAV, FLAC, OGG, MP3 or AIFF, or is damaged."
+            ) from error
 
     @cached_property
     def digest(self) -> str:

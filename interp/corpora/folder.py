@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
 from ..errors import InterpError
 from . import AudioFile, Clip, Corpus, Label
+from .tables import Table, fit, read_table
 
 KNOWN = ("file", "valence", "arousal", "quadrant", "group")
 
@@ -18,21 +18,23 @@ def read_folder(folder: str | Path, labels: str | Path = "labels.csv") -> Corpus
     Parameters
     ----------
     labels : str or path
-        A CSV file, relative to the folder, in UTF-8 with one line of column names. ``file`` is needed: the
-        path of the audio, relative to the folder, and the clip's id. ``valence`` and ``arousal`` (in
-        [-1, 1]), ``quadrant`` (1 to 4) and ``group`` are optional. Every other column is a label: of numbers
-        if all its filled cells are numbers, of texts otherwise. An empty cell means unknown.
+        A table, relative to the folder, in UTF-8 with one line of column names, separated by commas,
+        semicolons (numbers may then have decimal commas) or tabs. ``file`` is needed: the path of the audio,
+        relative to the folder, and the clip's id. ``valence`` and ``arousal`` (in [-1, 1]), ``quadrant``
+        (1 to 4) and ``group`` are optional. Every other column is a label: of numbers if all its filled cells
+        are numbers, of texts otherwise. An empty cell means unknown.
 
     Raises
     ------
     InterpError
-        Naming the table and the line, if a cell cannot be used, a file is not there or is named twice.
+        Naming the table and the line, if a cell cannot be used, a file is not there, is no audio or is named
+        twice.
     """
     folder, table = Path(folder), Path(folder) / labels
-    header, rows = _read_table(table)
+    rows = _rows(table, read_table(table, ("file",), strict=True))
     numeric = {
         name
-        for name in header
+        for name in rows[0][1]
         if name not in KNOWN and all(_is_number(cells[name]) for _, cells in rows if cells[name])
     }
     clips, lines = [], {}
@@ -48,28 +50,22 @@ def read_folder(folder: str | Path, labels: str | Path = "labels.csv") -> Corpus
     return Corpus(folder.name, clips)
 
 
-def _read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Column names, and of every row its line and its cells by column."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except OSError as error:
-        raise InterpError(f"Cannot read the labels in {table}: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InterpError(f"{table} is not a table in CSV and UTF-8: {error}.") from error
-    lines = [(line, cells) for line, cells in lines if any(cells)]
-    if len(lines) < 2:
-        raise InterpError(f"{table} is empty: it needs a line of column names and one line for each clip.")
-    (_, header), *rows = lines
-    if "file" not in header:
-        raise InterpError(f"{table} has no column 'file'; its columns are: {', '.join(header)}.")
+def _rows(path: Path, table: Table) -> list[tuple[int, dict[str, str]]]:
+    """Of every row its line and its cells by column, numbers with a decimal point."""
+    header = table.header
+    if not table.rows:
+        raise InterpError(f"{path} is empty: it has column names and needs one line for each clip.")
     if "" in header or len(set(header)) < len(header):
-        raise InterpError(f"{table}, line 1: every column needs a name of its own, not {', '.join(header)}.")
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise InterpError(f"{table}, line {line}: {len(cells)} cells under {len(header)} column names.")
-    return header, [(line, dict(zip(header, cells, strict=True))) for line, cells in rows]
+        raise InterpError(f"{path}, line 1: every column needs a name of its own, not {', '.join(header)}.")
+    rows = []
+    for line, cells in table.rows:
+        if table.decimal_comma:
+            cells = [_with_point(cell) for cell in cells]
+        try:
+            rows.append((line, fit(header, cells)))
+        except InterpError as error:
+            raise InterpError(f"{path}, line {line}: {error}") from error
+    return rows
 
 
 def _clip(folder: Path, cells: dict[str, str], numeric: set[str]) -> Clip:
@@ -78,6 +74,9 @@ def _clip(folder: Path, cells: dict[str, str], numeric: set[str]) -> Clip:
     path = folder / cells["file"]
     if not path.is_file():
         raise InterpError(f"there is no file {path}.")
+    audio = AudioFile(path)
+    if not audio.seconds:  # the file's head is read: what is no audio is refused here
+        raise InterpError(f"{path} is empty.")
     quadrant = _number(cells.get("quadrant", ""), "quadrant")
     labels: dict[str, Label] = {}
     for name, cell in cells.items():
@@ -85,13 +84,19 @@ def _clip(folder: Path, cells: dict[str, str], numeric: set[str]) -> Clip:
             labels[name] = _number(cell, name) if name in numeric else cell or None
     return Clip(
         id=cells["file"],
-        audio=AudioFile(path),
+        audio=audio,
         valence=_number(cells.get("valence", ""), "valence"),
         arousal=_number(cells.get("arousal", ""), "arousal"),
         quadrant=int(quadrant) if quadrant in (1, 2, 3, 4) else quadrant,
         group=cells.get("group", ""),
         labels=labels,
     )
+
+
+def _with_point(cell: str) -> str:
+    """A number with its decimal comma made a point; any other text as it is."""
+    point = cell.replace(",", ".")
+    return point if _is_number(point) else cell
 
 
 def _is_number(cell: str) -> bool:
