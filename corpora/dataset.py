@@ -82,9 +82,17 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Folders:
-    """Several folders looked through as one."""
+    """Several folders looked through as one.
+
+    Attributes
+    ----------
+    roots : list of Path
+    packed : list of Path
+        Archives that were left as they are, since a folder of their name lies beside them.
+    """
 
     roots: Sequence[Path]
+    packed: Sequence[Path] = ()
 
     def rglob(self, pattern: str) -> Iterator[Path]:
         """Every path below them that matches."""
@@ -93,6 +101,13 @@ class Folders:
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.roots))
+
+    def cure(self, otherwise: str) -> str:
+        """What to do where something is missing: look at what hides an archive, or ``otherwise``."""
+        if not self.packed:
+            return otherwise
+        names = " and ".join(str(archive) for archive in self.packed)
+        return f"The folder beside {names} was read in its place: if it was unpacked only in part, remove it."
 
 
 def files(folder: Folders, suffixes: tuple[str, ...]) -> list[Path]:
@@ -136,6 +151,7 @@ def needed_tables(folder: Folders, about: About, *patterns: str) -> list[Path]:
     found = tables(folder, *patterns)
     if not found:
         raise InterpError(
-            f"There is no {' or '.join(patterns)} in {folder}: is this {about.title}? Download {about.fetch}"
+            f"There is no {' or '.join(patterns)} in {folder}: is this {about.title}? "
+            + folder.cure(f"Download {about.fetch}")
         )
     return found

@@ -22,10 +22,16 @@ ABOUT = About(
     rated=True,
 )
 SCALE = (1, 9)
+TABLES = {  # and how many songs each holds
+    "static_annotations_averaged_songs_1_2000.csv": 1744,
+    "static_annotations_averaged_songs_2000_2058.csv": 58,
+}
 
 
 def rows(folder: Folders, problems: Problems) -> list[Row]:
     """Song-level ratings, with those over time where there are any."""
+    static = needed_tables(folder, ABOUT, "static_annotations*.csv")
+    _miss(folder, {table.name for table in static}, problems)
     curves = _curves(folder, problems)
 
     def make(cells: Cells) -> Row:
@@ -35,9 +41,17 @@ def rows(folder: Folders, problems: Problems) -> list[Row]:
 
     needed = ("song_id", "valence_mean", "valence_std", "arousal_mean", "arousal_std")
     found: list[Row] = []
-    for table in needed_tables(folder, ABOUT, "static_annotations*.csv"):
+    for table in static:
         found += read_rows(table, needed, problems, make, key=lambda row: row.id)
     return found
+
+
+def _miss(folder: Folders, names: set[str], problems: Problems) -> None:
+    """Tell which of the two tables of ratings is not there, where the other one is."""
+    for name in sorted(TABLES.keys() - names) if TABLES.keys() & names else ():
+        here = folder.cure("Download DEAM_Annotations.zip again, it holds both.")
+        problems.add(folder, 0, f"{name} is missing, with the ratings of {TABLES[name]:,} songs. {here}")
+        problems.check(folder, TABLES[name], sum(TABLES.values()), "songs")
 
 
 def _curves(folder: Folders, problems: Problems) -> dict[str, tuple[tuple[float, float, float], ...]]:

@@ -34,7 +34,10 @@ def rows(folder: Folders, problems: Problems) -> list[Row]:
         return list(found.values())
     names = sorted(sounds(folder))
     if not names:
-        raise InterpError(f"There is neither a table of labels nor music in {folder}: download {ABOUT.fetch}")
+        raise InterpError(
+            f"There is neither a table of labels nor music in {folder}. "
+            + folder.cure(f"Download {ABOUT.fetch}")
+        )
     made, bad = [], 0
     for name in names:
         try:

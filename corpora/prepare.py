@@ -22,7 +22,7 @@ from corpora.dataset import MIDI, DataSet, Folders, Row
 from corpora.listen import Heard, listen
 from corpora.report import write_report
 from corpora.tables import MOST, Problems
-from corpora.unpack import is_archive, unpack, verify_checksums
+from corpora.unpack import is_archive, key, stem, unpack, verify_checksums
 from interp.corpora import Clip
 from interp.corpora.prepared import is_prepared, write_prepared
 from interp.errors import InterpError, check_whole
@@ -56,10 +56,23 @@ def prepare(
     ------
     InterpError
         If the path is not there or not this data set, more than 5 % of labels or sounds cannot be used, an
-        archive is damaged or unsafe, or ``to`` holds something else.
+        archive is damaged or unsafe, ``to`` holds something else, or the system refuses a file or folder.
     """
-    about, problems, path = data.about, Problems(), path.resolve()
     check_whole(workers, "workers", 1)
+    try:
+        return _prepare(data, path.resolve(), to, partial, renderer, workers, progress)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise InterpError(
+            f"Cannot prepare {data.about.name} in {to}: {error.strerror or error}{where}. See to that, or "
+            "choose another folder with --to; what was heard is kept."
+        ) from error
+
+
+def _prepare(
+    data: DataSet, path: Path, to: Path, partial: bool, renderer: str | None, workers: int, progress: bool
+) -> Path:
+    about, problems = data.about, Problems()
     _check_target(path, to)
     work = to.with_name(f".{to.name}.preparing")
     folder = _unpacked(path, work)
@@ -109,9 +122,10 @@ def _pairs(
         else:
             pairs.append((row, sounds[key]))
     if not pairs or (len(without) > MOST * len(rows) and not partial):
+        cure = folder.cure("Was all downloaded and unpacked?")
         raise InterpError(
             f"{len(without)} of {len(rows)} labelled clips of {name} have no sound in {folder} (the first is "
-            f"{without[0]}): was all downloaded and unpacked? --partial goes on without them."
+            f"{without[0]}). {cure} --partial goes on without them."
         )
     return pairs
 
@@ -136,6 +150,8 @@ def _check_target(path: Path, to: Path) -> None:
         raise InterpError(f"There is nothing at {path}.")
     if not (path.is_dir() or is_archive(path)):
         raise InterpError(f"{path} is neither a folder nor an archive (.zip, .tar, .tar.gz).")
+    if to.exists() and not to.is_dir():
+        raise InterpError(f"{to} is a file; name a folder with --to.")
     if to.exists() and any(to.iterdir()) and not is_prepared(to):
         raise InterpError(
             f"{to} holds something else than a prepared corpus; choose another folder with --to."
@@ -148,11 +164,13 @@ def _unpacked(path: Path, work: Path) -> Folders:
     """Where to read: the data set's own folder, and what its archives hold."""
     archives = [path] if path.is_file() else sorted(p for p in path.iterdir() if is_archive(p))
     roots = [] if path.is_file() else [path]
-    for archive in archives:
-        inside = re.sub(r"\.(zip|tar(\.\w+)?|tgz)$", "", archive.name, flags=re.I)
-        if path.is_file() or not (path / inside).is_dir():  # else it lies unpacked beside the archive
-            roots.append(unpack(archive, work / "audio" / inside))
-    return Folders(roots)
+    beside = [p for p in archives if path.is_dir() and (path / stem(p)).is_dir()]
+    inside = {archive: work / "audio" / key(archive) for archive in archives if archive not in beside}
+    for old in (work / "audio").glob("*/"):  # of archives that have changed, or are others than last time
+        if old not in inside.values():
+            shutil.rmtree(old)
+    roots += [unpack(archive, to) for archive, to in inside.items()]
+    return Folders(roots, packed=beside)
 
 
 def _listen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -24,6 +25,18 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith("._")
 
 
+def stem(archive: Path) -> str:
+    """An archive's name without what says that it is one."""
+    return re.sub(r"\.(zip|tar(\.\w+)?|tgz)$", "", archive.name, flags=re.I)
+
+
+def key(archive: Path) -> str:
+    """A name for what an archive holds: another one when it lies elsewhere or has changed."""
+    found = archive.stat()
+    what = f"{archive.resolve()} {found.st_size} {found.st_mtime_ns}"
+    return f"{stem(archive)}-{hashlib.sha256(what.encode()).hexdigest()[:10]}"
+
+
 def unpack(archive: Path, to: Path, largest: int = LARGEST) -> Path:
     """Unpack into ``to``, which is complete when it is there; a second call does nothing.
 
@@ -32,25 +45,45 @@ def unpack(archive: Path, to: Path, largest: int = LARGEST) -> Path:
     InterpError
         If the archive is damaged or cut short, a member would land outside ``to``, is a link or a device, or
         the whole is larger than ``largest``, than 200 times the archive, or than the room on the disk.
+    OSError
+        If it cannot be read, or ``to`` not be written.
     """
     if to.is_dir():
         return to
     partial = to.with_name(f"{to.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    room = min(largest, RATIO * archive.stat().st_size + 2**20, shutil.disk_usage(partial).free - 2**30)
     try:
-        is_zip = zipfile.is_zipfile(archive)
-        with zipfile.ZipFile(archive) if is_zip else tarfile.open(archive) as packed:
-            (_zip if is_zip else _tar)(packed, archive, partial, room)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, OSError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise InterpError(f"{archive} is damaged or not complete ({error}); download it again.") from error
-    except InterpError:
+        _unpack(archive, partial, largest)
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     os.replace(partial, to)
     return to
+
+
+def _unpack(archive: Path, to: Path, largest: int) -> None:
+    room = min(largest, RATIO * archive.stat().st_size + 2**20, shutil.disk_usage(to).free - 2**30)
+    try:
+        is_zip = zipfile.is_zipfile(archive)
+        with zipfile.ZipFile(archive) if is_zip else tarfile.open(archive) as packed:
+            (_zip if is_zip else _tar)(packed, archive, to, room)
+    except RuntimeError as error:  # a password, or a method of packing that is not known
+        raise InterpError(f"{archive} cannot be unpacked: {error}.") from error
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the system's, and no fault of the archive
+            raise
+        raise InterpError(f"{archive} {_fault(archive)}; download it again.") from error
+
+
+def _fault(archive: Path) -> str:
+    with archive.open("rb") as file:
+        head = file.read(64).lstrip().lower()
+    if not head:
+        return "is empty"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "is a web page and no archive"
+    return "is damaged or not complete"
 
 
 def _zip(packed: zipfile.ZipFile, archive: Path, to: Path, room: int) -> None:

@@ -6,6 +6,7 @@ The data sets are plug-ins (:mod:`interp.corpora.prepared`); this is their comma
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from pathlib import Path
 
@@ -20,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands.add_parser("list", help="the known data sets: source, licence, what to download")
     prepare = commands.add_parser("prepare", help="check a data set that was downloaded, and convert it")
     prepare.add_argument("name", help="as `data list` says")
-    prepare.add_argument("path", type=Path, help="its folder or archive; nothing in it is changed")
-    prepare.add_argument("--to", type=Path, help="the folder of the prepared corpus (build/corpora/NAME)")
+    prepare.add_argument("path", help="its folder or archive; nothing in it is changed")
+    prepare.add_argument("--to", help="the folder of the prepared corpus (build/corpora/NAME)")
     prepare.add_argument("--partial", action="store_true", help="go on although labelled sounds are missing")
     prepare.add_argument("--renderer", help="what plays MIDI files, where there are several")
     prepare.add_argument("--workers", type=int, default=1, help="processes that listen (default: 1)")
@@ -33,17 +34,27 @@ def main(options: argparse.Namespace) -> int:
         listing()
         return 0
     chosen = data_set(options.name)
+    path = _named(options.path, "PATH", "the data set's folder or archive")
+    to = _named(options.to, "--to", "a folder") if options.to is not None else home() / options.name
     show(options.name, chosen.about)
     folder = chosen.prepare(
-        options.path,
-        options.to or home() / options.name,
+        path,
+        to,
         partial=options.partial,
         renderer=options.renderer,
         workers=options.workers,
     )
-    print((folder / "report.md").read_text(encoding="utf-8"))
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    print(re.sub(r"!\[.*\]\((.+)\)", lambda picture: f"Picture: {folder / picture[1]}", report))
     print(f"Prepared: {corpus(folder)!r} in {folder}")
     return 0
+
+
+def _named(text: str, argument: str, what: str) -> Path:
+    """The path that was given; an empty one, as of a variable that is not set, is not the current folder."""
+    if not text.strip():
+        raise InterpError(f"{argument} is empty; name {what}.")
+    return Path(text)
 
 
 def listing() -> None:

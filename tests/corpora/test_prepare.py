@@ -9,6 +9,7 @@ import soundfile
 from made_up import deam, midi, own_folder, registered, tone, tree  # noqa: F401  two are fixtures
 
 import interp
+from corpora.tables import Problems, read_rows
 from interp.__main__ import main
 from interp.corpora.prepared import data_set, data_sets, read_prepared, renderer
 from interp.descriptors import CUES
@@ -59,6 +60,7 @@ def test_deam_from_the_command_line(tmp_path, capsys):
         and "| sounds that are unreadable, silent or too short | 1 |" in said
     )
     assert "3.wav: it is silent (-200 dB full scale)." in said
+    assert f"Picture: {home / 'deam/plane.png'}\n" in said and "![" not in said
 
     corpus = interp.corpus("deam")
     heard = corpus.audio_hash
@@ -283,7 +285,10 @@ def test_not_utf8_wrong_folder_and_missing_path(tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("x")
     cases = [
-        (["deam", folder], "not a table in UTF-8"),
+        (["deam", folder], "1_2000.csv is not a table in CSV and UTF-8: save it as UTF-8"),
+        (["deam", ""], "PATH is empty; name the data set's folder"),
+        (["deam", folder, "--to", " "], "--to is empty; name a folder"),
+        (["deam", folder, "--to", tmp_path / "notes.txt"], "notes.txt is a file; name a folder with --to"),
         (["deam", tmp_path / "empty"], "is this DEAM"),
         (["pmemo", folder], "no static_annotations.csv"),
         (["deam", tmp_path / "nowhere"], "There is nothing at"),
@@ -299,6 +304,36 @@ def test_not_utf8_wrong_folder_and_missing_path(tmp_path, capsys):
     assert not (tmp_path / "prepared").exists()  # and nothing is left behind
     with pytest.raises(InterpError, match="deam is not prepared in .*data prepare deam PATH"):
         interp.corpus("deam")
+
+
+@pytest.mark.parametrize("to", ["notes.txt/inside", "/proc/prepared"])
+def test_a_folder_that_cannot_be_made(tmp_path, capsys, to):
+    (tmp_path / "notes.txt").write_text("mine")
+    to = tmp_path / to  # an absolute path stays what it is
+    folder = deam(tmp_path / "DEAM", songs=range(2, 4))
+    assert main(["data", "prepare", "deam", str(folder), "--to", str(to)]) == 2
+    error = capsys.readouterr().err
+    assert f"Cannot prepare deam in {to}: " in error and "--to" in error and error.count("\n") == 1
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_table_of_deam_that_is_missing(tmp_path, capsys, deaf):
+    folder = deam(tmp_path / "DEAM")
+    first, second = sorted(folder.rglob("static_annotations*.csv"))
+    kept = second.read_text()
+    second.unlink()
+    assert main(["data", "prepare", "deam", str(folder)]) == 0  # 3 % of the set
+    assert f"{second.name} is missing, with the ratings of 58 songs" in capsys.readouterr().out
+    second.write_text(kept)
+    first.unlink()
+    with pytest.raises(InterpError, match=f"1744 of 1802 songs .*{first.name} is missing, .* 1,744 songs"):
+        prepared("deam", folder)
+
+
+def test_a_row_that_ends_early_is_no_problem_where_rows_may(tmp_path):
+    (tmp_path / "a.tsv").write_text("a\tb\tc\n1\n1\t2\t3\t4\n")
+    rows = read_rows(tmp_path / "a.tsv", ("a", "b"), Problems(), lambda cells: cells.values, ragged=True)
+    assert [list(row.values()) for row in rows] == [["1", "", ""], ["1", "2", "3\t4"]]
 
 
 def test_half_of_the_audio(tmp_path, deaf):

@@ -1,5 +1,6 @@
 """Archives of strangers: nothing lands outside, nothing half-done is left."""
 
+import errno
 import hashlib
 import io
 import tarfile
@@ -10,6 +11,7 @@ from made_up import deam, own_folder, registered, tree  # noqa: F401  two are fi
 
 from corpora.dataset import Folders
 from corpora.unpack import unpack, verify_checksums
+from interp.__main__ import main
 from interp.corpora.prepared import data_set, read_prepared
 from interp.errors import InterpError
 
@@ -91,9 +93,37 @@ def test_a_download_that_was_cut_short(tmp_path, kind):
     with pytest.raises(InterpError, match="damaged or not complete"):
         unpack(whole, tmp_path / "to")
     assert not (tmp_path / "to").exists()
-    whole.write_bytes(b"<html>404</html>")
-    with pytest.raises(InterpError, match="damaged or not complete"):
-        unpack(whole, tmp_path / "to")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b" <!DOCTYPE html><p>404", "is a web page and no archive"),
+        (b"PK\x03\x04 and then nothing", "is damaged or not complete"),
+    ],
+)
+def test_what_is_no_archive_is_one_sentence(tmp_path, kind, content, said):
+    archive = tmp_path / f"x.{kind}"
+    archive.write_bytes(content)
+    with pytest.raises(InterpError) as caught:
+        unpack(archive, tmp_path / "to")
+    assert str(caught.value) == f"{archive} {said}; download it again."
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(tmp_path, monkeypatch, capsys):
+    import corpora.unpack
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(corpora.unpack, "_copy", full)
+    archive = make_zip(tmp_path / "x.zip", [("a", b"1")])
+    assert main(["data", "prepare", "deam", str(archive)]) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said and "download" not in said and said.count("\n") == 1
+    assert not list((tmp_path / "prepared").rglob("*.partial"))
 
 
 def test_a_set_is_prepared_from_its_archives(tmp_path):
@@ -109,6 +139,44 @@ def test_a_set_is_prepared_from_its_archives(tmp_path):
     assert tree(packed) == before and corpus.ids == ["2", "3", "4", "2001"]
     assert all(clip.audio.path.is_relative_to(tmp_path / "out") for clip in corpus)
     assert corpus[0].waveform(8000).shape == (1, 9600)
+
+
+def pack(source, archive):
+    """A zip of all that is in a folder."""
+    return make_zip(
+        archive, [(str(p.relative_to(source)), p.read_bytes()) for p in source.rglob("*") if p.is_file()]
+    )
+
+
+def test_an_archive_that_was_put_right_is_unpacked_anew(tmp_path):
+    """And one of the same name in another folder is another one: nothing of the first is mixed in."""
+    out, source = tmp_path / "out", deam(tmp_path / "source", songs=range(2, 5))
+    (table,) = source.rglob("*1_2000.csv")
+    good = table.read_text()
+    table.write_text("song_id\n2\n")
+    with pytest.raises(InterpError, match="has no column"):
+        data_set("deam").prepare(pack(source, tmp_path / "x.zip"), out, progress=False)
+    table.write_text(good)
+    other = deam(tmp_path / "other", songs=range(7, 9))
+    (tmp_path / "elsewhere").mkdir()
+    for archive, ids in (
+        (pack(source, tmp_path / "x.zip"), ["2", "3", "4", "2001"]),
+        (pack(other, tmp_path / "elsewhere/x.zip"), ["7", "8", "2001"]),
+    ):
+        assert read_prepared(data_set("deam").prepare(archive, out, progress=False)).ids == ids
+        assert len(list((out / "audio").iterdir())) == 1
+
+
+@pytest.mark.parametrize("left", ["annotations", "MEMD_audio"])
+def test_a_half_unpacked_folder_beside_its_archive_is_named(tmp_path, left):
+    source, packed = deam(tmp_path / "source", songs=range(2, 5)), tmp_path / "packed"
+    for name in ("annotations", "MEMD_audio"):
+        (packed / left).mkdir(parents=True, exist_ok=True)
+        pack(source / name, packed / f"{name}.zip")
+    with pytest.raises(InterpError, match=f"folder beside .*{left}.zip was read in its place: .*remove it"):
+        data_set("deam").prepare(packed, tmp_path / "out", progress=False)
+    (packed / left).rmdir()
+    assert len(read_prepared(data_set("deam").prepare(packed, tmp_path / "out", progress=False))) == 4
 
 
 def test_checksums_beside_the_files(tmp_path):
