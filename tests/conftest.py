@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ VOCABULARY = "upbeat cheerful pop music melancholic sad piano ballad calm energe
 SMALL = dict(dim=32, num_heads=4, num_layers=3, card=64)  # the architecture of the tiny model
 
 
-def write_t5(folder: Path, d_model: int = 24, layers: int = 2) -> Path:
+def write_t5(
+    folder: Path, d_model: int = 24, layers: int = 2, vocabulary: Iterable[str] = VOCABULARY
+) -> Path:
     """Write a T5 encoder with a word tokenizer, as transformers saves them."""
     interp.compat.prepare()  # transformers imports torchaudio
     import torch
     from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
-    pieces = ["<pad>", "</s>", "<unk>", "\u2581", *(f"\u2581{word}" for word in VOCABULARY)]
+    pieces = ["<pad>", "</s>", "<unk>", "\u2581", *(f"\u2581{word}" for word in vocabulary)]
     T5Tokenizer(vocab=[(piece, -float(i)) for i, piece in enumerate(pieces)], extra_ids=0).save_pretrained(
         folder
     )
