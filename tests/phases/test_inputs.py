@@ -49,8 +49,8 @@ def test_phase_1_takes_its_own_defaults():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"strengths": [0.1, float("nan")]}, "strengths must be finite numbers, not nan"),
-        ({"strengths": ["much"]}, "strengths must be finite numbers, not 'much'"),
+        ({"strengths": [0.1, float("nan")]}, "An entry of strengths must be a finite number, not nan"),
+        ({"strengths": ["much"]}, "An entry of strengths must be a finite number, not 'much'"),
         ({"strengths": [0, 0.0]}, "strengths holds no number but 0"),
         ({"strengths": 0.5}, "strengths"),
         ({"method": "mode"}, "Unknown method 'mode'"),
@@ -67,7 +67,7 @@ def test_phase_1_takes_its_own_defaults():
         ({"batch_size": "3"}, "batch_size must be a whole number, 1 or more, not '3'"),
         ({"seed": -1}, "seed must be a whole number, 0 or more"),
         ({"test_stream": float("nan")}, "test_stream must be a whole number"),
-        ({"least_validity": None}, "least_validity must be finite numbers, not None"),
+        ({"least_validity": None}, "least_validity must be a finite number, not None"),
         ({"networks": 3}, "networks must be a dictionary"),
         ({"keep": 3.5}, "keep must be text, not 3.5"),
     ],
