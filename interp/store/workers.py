@@ -45,6 +45,13 @@ def capture_on(
 ) -> Store:
     """Capture activations of clips into a store, on the workers of a Dask cluster.
 
+    The client wants to be closed before its cluster, or Dask ends with errors about lost data; that it kills
+    workers which take long to end is of no matter, since all clips are on disk by then::
+
+        if __name__ == "__main__":  # in a script: each process of a LocalCluster imports it
+            with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster) as client:
+                capture_on(client, "etude", pieces, "build/store", layers=[3])
+
     Parameters
     ----------
     client : distributed.Client

@@ -48,6 +48,15 @@ def test_targets_and_files_are_there(page):
             assert (ROOT / words[1]).is_file(), line
 
 
+@pytest.mark.parametrize("page", [*GUIDES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_what_a_reader_writes_is_ignored_by_git(page):
+    """Or `make publish` would refuse the checkout; on a cluster a store lies where all machines see it."""
+    text = page.read_text() if page.stem != "slurm" else ""
+    written = re.findall(r"papermill \S+\.ipynb (\S+)|\.save\(\"([^\"]+)|\bto=\"([^\"]+)", text)
+    outside = [name for found in written for name in found if name and not name.startswith("build/")]
+    assert outside == []
+
+
 def test_the_profile_in_the_guide_fits_the_template():
     from report.notebook import Notebook
     from report.project import Project

@@ -39,6 +39,7 @@ def test_code_on_pages_runs(page, t5_folder, tmp_path, monkeypatch):
         monkeypatch.setattr(interp, "load", load)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTERP_RUN_DIR", str(tmp_path))
+    (tmp_path / "build").mkdir()  # as it is after `make report`
     noise = 0.1 * np.random.default_rng(0).normal(size=9 * 16000)
     for name in ("a.wav", "b.wav"):  # the audio files that pages speak of
         soundfile.write(name, noise, 16000)
