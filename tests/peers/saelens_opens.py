@@ -12,7 +12,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
-from sae_lens import SAE
+
+try:
+    from sae_lens import SAE
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{error}: run this in an environment with SAELens, which the head of {__file__} says how to make."
+    )
 
 from interp.sae import Config, save, train
 from interp.sae.toy import Planted
