@@ -97,7 +97,7 @@ def kit(
     InterpError
         If there is nothing to ask, an axis is unknown, a label is there twice, or a waveform is none.
     """
-    check_whole(checks, "checks", 0)
+    check_whole(checks, "checks", 0), check_whole(sample_rate, "sample_rate", 1), check_whole(seed, "seed", 0)
     if not pairs and not rated:
         raise InterpError("A listening test needs at least one pair or one clip to rate.")
     labels = [item.label for item in (*pairs, *rated)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("test", "listener", "trial", "position", "first", "second", "scale", "answer", "seconds", "plays")
+ASKED = {"pair": ("pair",), "check": ("pair",), "rating": tuple(SCALES)}  # scales of a question, by its kind
+FIELDS = {"pair": ("axis", "low", "high"), "check": ("low", "high"), "rating": ()}  # that its key must have
 MISSED = 0  # checks that a listener may miss
 
 
@@ -90,29 +93,34 @@ def read(files: Sequence[str | Path], key: str | Path, missed: int = MISSED) -> 
     ------
     InterpError
         If a file is missing or not an answer file, belongs to another test, has an unknown question or an
-        impossible answer, two files are of one listener, or nobody is left.
+        impossible answer, does not answer every question once, names no listener, two files are of one
+        listener, or nobody is left.
     """
     import pandas as pd
 
     try:
         stated = json.loads(Path(key).read_text(encoding="utf-8"))
-        trials = {trial["trial"]: trial for trial in stated["trials"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        test, trials = stated["test"], {trial["trial"]: trial for trial in stated["trials"]}
+        asked = [(name, scale) for name, trial in trials.items() for scale in ASKED[trial["kind"]]]
+        for trial in trials.values():
+            if missing := {"label", *FIELDS[trial["kind"]]} - trial.keys():
+                raise KeyError(min(missing))
+    except KeyError as error:
+        raise InterpError(f"{key} is no key of a listening test: it has no {error}.") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InterpError(f"{key} is no key of a listening test: {error}.") from error
     pairs, ratings, wrong = [], [], {}
     for file in map(Path, check_list(files, "files")):
-        rows = _rows(file, stated["test"])
+        rows = _rows(file, test)
         listeners = {row["listener"] for row in rows}
-        if len(listeners) != 1 or listeners & set(wrong):
-            raise InterpError(
-                f"{file} is of {', '.join(sorted(listeners)) or 'nobody'}; want one file for each listener."
-            )
+        if len(listeners) != 1 or "" in listeners or listeners & set(wrong):
+            named = ", ".join(filter(None, sorted(listeners))) or "nobody"
+            raise InterpError(f"{file} is of {named}; want one file for each listener.")
         (listener,) = listeners
         wrong[listener] = 0
+        _once_each(file, asked, rows)
         for row in rows:
-            trial = trials.get(row["trial"])
-            if trial is None:
-                raise InterpError(f"{file} answers {row['trial']!r}, which the test does not ask.")
+            trial = trials[row["trial"]]
             if trial["kind"] == "rating":
                 ratings.append((listener, trial["label"], *_rating(file, row)))
                 continue
@@ -137,17 +145,31 @@ def _rows(file: Path, test: str) -> list[dict[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
-            rows = list(reader)
+            columns, rows = tuple(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InterpError(f"Cannot read answers from {file}: {error}.") from error
-    if tuple(reader.fieldnames or ()) != COLUMNS or any(None in row or None in row.values() for row in rows):
+    if columns != COLUMNS or any(None in row or None in row.values() for row in rows):
         raise InterpError(f"{file} is no file of answers: its columns must be {', '.join(COLUMNS)}.")
     if any(row["test"] != test for row in rows):
         raise InterpError(f"{file} answers another test than the key's, {test}.")
-    return rows
+    return [row | {"listener": row["listener"].strip()} for row in rows]
+
+
+def _once_each(file: Path, asked: list[tuple[str, str]], rows: list[dict[str, str]]) -> None:
+    """Raise unless the rows answer every question of the test once, on every scale."""
+    counts = Counter((row["trial"], row["scale"]) for row in rows)
+    for question in [*counts, *asked]:
+        answer = f"{file} answers {question[0]!r} on {question[1]!r}"
+        if question not in asked:
+            raise InterpError(f"{answer}, which the test does not ask.")
+        if counts[question] != 1:
+            raise InterpError(
+                f"{answer} {counts[question]} times, not once; take the file as the page saved it, or leave "
+                "the listener out."
+            )
 
 
 def _rating(file: Path, row: dict[str, str]) -> tuple[str, int]:
-    if row["scale"] not in SCALES or row["answer"] not in map(str, range(1, POINTS + 1)):
+    if row["answer"] not in map(str, range(1, POINTS + 1)):
         raise InterpError(f"{file}: {row['answer']!r} on {row['scale']!r} is no rating from 1 to {POINTS}.")
     return row["scale"], int(row["answer"])

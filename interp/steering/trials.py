@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InterpError, check_list
-from ..generation import Generation, text_length
+from ..disk import make_folder
+from ..errors import InterpError, check_finite, check_list, check_whole
+from ..generation import Generation, check_prompts, text_length
 from ..processes import each
 from .apply import steer
 from .vectors import EachClip, Vector
@@ -38,6 +39,11 @@ class Push:
     strength : float
     prompts, streams : list, optional
         Those of this push, where they are not the ones of all pushes.
+
+    Raises
+    ------
+    InterpError
+        If the vector is none, the strength is not a finite number, or a list is none or empty.
     """
 
     name: str
@@ -45,6 +51,15 @@ class Push:
     strength: float = 0.0
     prompts: Sequence[str] | None = None
     streams: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.vector is not None and not isinstance(self.vector, Vector):
+            raise InterpError(f"The push {self.name!r} needs a Vector, not {type(self.vector).__name__}.")
+        check_finite(self.strength, f"The strength of the push {self.name!r}")
+        if self.prompts is not None:
+            check_prompts(self.prompts)
+        if self.streams is not None:
+            check_list(self.streams, "streams")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,17 +151,23 @@ def trials(
     Raises
     ------
     InterpError
-        For an empty list, a strength that is not finite, and whatever :func:`interp.steer` refuses.
+        For an empty list or a string in place of one, and whatever :func:`interp.steer` refuses.
     """
     import pandas as pd
 
     pushes = check_list(pushes, "pushes")
+    if others := [push for push in pushes if not isinstance(push, Push)]:
+        raise InterpError(
+            f"pushes must hold Push('name', vector, strength) alone, not {type(others[0]).__name__}."
+        )
+    prompts, streams = check_prompts(prompts), check_list(streams, "streams")
+    check_whole(batch_size, "batch_size", 1)
     table = pd.DataFrame(
         [
             (push.name, push.strength, prompt, stream, i)
             for i, push in enumerate(pushes)
-            for prompt in (push.prompts or prompts)
-            for stream in (push.streams or streams)
+            for prompt in (prompts if push.prompts is None else push.prompts)
+            for stream in (streams if push.streams is None else push.streams)
         ],
         columns=["push", "strength", "prompt", "stream", "number"],
     )
@@ -179,7 +200,7 @@ def _made(
     prompts, streams = part["prompt"].tolist(), part["stream"].tolist()
     file = None
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
+        make_folder(keep)
         parts = [model.hash, prompts, streams, sorted(settings.items())]
         parts += [(each.site, strengths.tolist(), *how) for each, strengths, *how in edits]
         digest = hashlib.sha256(repr(parts).encode())

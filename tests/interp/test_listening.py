@@ -61,12 +61,13 @@ def test_order_of_the_pair_says_nothing():
         (dict(pairs=[Pair("a", "dominance", tone(200), tone(300))]), "Unknown axis 'dominance'"),
         (dict(rated=[Rated("a", tone(200)), Rated("a", tone(300))]), "'a' is there twice"),
         (dict(rated=[Rated("a", np.full(100, np.nan))]), "not finite"),
+        (dict(rated=[Rated("a", tone(200))], rate=0), "sample_rate must be a whole number, 1 or more, not 0"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(changed, said):
     asked = {"pairs": [], "rated": []} | changed
     with pytest.raises(InterpError, match=said):
-        kit(asked["pairs"], asked["rated"], RATE, title="t")
+        kit(asked["pairs"], asked["rated"], asked.get("rate", RATE), title="t")
 
 
 # --- answers ---
@@ -138,6 +139,56 @@ def test_files_that_are_none_are_refused(test, key, tmp_path):
         answers.read([nothing], key)
     with pytest.raises(InterpError, match="no key of a listening test"):
         answers.read([good], good)
+
+
+def rewritten(path, change):
+    """The file with its rows changed."""
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([head, *change(rows)]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows[1:], "0 times, not once"),
+        (lambda rows: rows * 2, "2 times, not once"),
+        (lambda rows: [*rows, rows[0]], "2 times, not once"),
+        (lambda rows: [], "is of nobody"),
+        (lambda rows: [row.replace(",ann,", ",,") for row in rows], "is of nobody"),
+        (lambda rows: [row.replace(",ann,", ", ,") for row in rows], "is of nobody"),
+        (lambda rows: [row.replace(",valence,", ",joy,") for row in rows], "on 'joy', which the test"),
+    ],
+)
+def test_every_question_is_answered_once(test, key, tmp_path, change, said):
+    with pytest.raises(InterpError, match=said):
+        answers.read([rewritten(answer(test, tmp_path, "ann"), change)], key)
+
+
+def test_checks_left_out_are_no_checks_passed(test, key, tmp_path):
+    (check,) = [trial["trial"] for trial in test.trials if trial["kind"] == "check"]
+    file = rewritten(
+        answer(test, tmp_path, "ann", checks=False), lambda rows: [r for r in rows if f",{check}," not in r]
+    )
+    with pytest.raises(InterpError, match=f"answers '{check}' on 'pair' 0 times"):
+        answers.read([file], key, missed=5)
+
+
+def test_an_empty_file_and_half_a_key_are_named(test, key, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    with pytest.raises(InterpError, match="empty.csv is no file of answers"):
+        answers.read([empty], key)
+    good, whole = answer(test, tmp_path, "ann"), json.loads(test.key)
+    for broken in (
+        {"trials": whole["trials"]},
+        {"test": whole["test"]},
+        whole | {"trials": [{name: x for name, x in t.items() if name != "label"} for t in whole["trials"]]},
+        [],
+    ):
+        key.write_text(json.dumps(broken))
+        with pytest.raises(InterpError, match="is no key of a listening test"):
+            answers.read([good], key)
 
 
 # --- reliability ---

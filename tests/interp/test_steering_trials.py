@@ -120,6 +120,46 @@ def test_trials_refuse_a_schedule_beyond_the_clip(model, vectors):
             trials(model, [Push("none")], ["happy"], [0], **SHORT)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (dict(prompts="happy"), r"prompts must be a list, not str: write \['happy'\]"),
+        (dict(prompts=[]), "prompts is an empty list"),
+        (dict(streams=[]), "streams is an empty list"),
+        (dict(streams=2), r"streams must be a list, not int: write \[2\]"),
+        (dict(batch_size=0), "batch_size must be a whole number, 1 or more"),
+        (dict(pushes=[Vector(np.ones(4))]), "not Vector"),
+        (dict(keep=__file__), "Cannot make the folder"),
+    ],
+)
+def test_trials_refuse_what_is_no_list_of_pushes_prompts_and_streams(model, asked, said):
+    asked = dict(pushes=[Push("none")], prompts=["happy"], streams=[0]) | asked
+    with pytest.raises(InterpError, match=said):
+        trials(model, **asked, **SHORT)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (dict(strength=None), "The strength of the push 'a' must be a finite number, not None"),
+        (dict(vector=np.ones(4)), "needs a Vector, not ndarray"),
+        (dict(prompts="happy"), "prompts must be a list"),
+        (dict(streams=[]), "streams is an empty list"),
+    ],
+)
+def test_a_push_says_what_it_cannot_be(fields, said):
+    with pytest.raises(InterpError, match=said):
+        Push("a", **fields)
+
+
+def test_a_kept_batch_that_is_damaged_says_what_to_do(model, tmp_path):
+    trials(model, [Push("none")], ["happy"], [0], keep=tmp_path, **SHORT)
+    (file,) = tmp_path.glob("*")
+    file.write_bytes(b"half")
+    with pytest.raises(InterpError, match=f"{file.name}: .*; delete it and generate it again"):
+        trials(model, [Push("none")], ["happy"], [0], keep=tmp_path, **SHORT)
+
+
 # --- effects ---
 
 
