@@ -26,7 +26,7 @@ import numpy as np
 import zarr
 from tqdm import tqdm
 
-from ..errors import InterpError, unknown
+from ..errors import InterpError, check_list, unknown
 
 FORMAT = 1
 ROWS = {"cond": ("cond",), "null": ("null",), "both": ("cond", "null")}
@@ -57,29 +57,43 @@ class Store:
     Raises
     ------
     InterpError
-        If there is no store at this path.
+        If there is no store at this path, or it is damaged or of another format.
     """
 
     _mode = "r"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        if not (self.path / "zarr.json").is_file():
+            raise InterpError(f"There is no store of activations in {path}.")
         try:
             group = zarr.open_group(self.path, mode=self._mode)
-            attributes = dict(group.attrs)
-            found = attributes["format"]
-            self._arrays = {site: group[site] for site in attributes["sites"]}
-        except (OSError, KeyError, ValueError) as error:
-            raise InterpError(f"There is no store of activations in {path}.") from error
+            self.attributes = dict(group.attrs)
+            found = self.attributes.get("format")
+            if found == FORMAT:
+                self._take(group)
+        except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise InterpError(
+                f"The store in {path} is damaged, its zarr.json or that of a site; put back a copy of that "
+                "file, or delete the store and run the same capture again."
+            ) from error
+        if found is None:
+            raise InterpError(f"There is no store of activations in {path}, but something else of zarr's.")
         if found != FORMAT:
             raise InterpError(f"The store in {path} has format {found}, and this library reads {FORMAT}.")
-        self.attributes = attributes
-        self.sites: list[str] = attributes["sites"]
-        self.clips: list[str] = attributes["clips"]
-        self.seconds = np.array(attributes["seconds"], dtype=np.float64)
-        self.rows: str = attributes["rows"]
-        self.made_from: dict[str, Any] = attributes["made_from"]
+
+    def _take(self, group: zarr.Group) -> None:
+        """Take over what the attributes of a store say."""
+        self.sites: list[str] = check_list(self.attributes["sites"], "sites")
+        self.clips: list[str] = check_list(self.attributes["clips"], "clips")
+        self.seconds = np.array(self.attributes["seconds"], dtype=np.float64)
+        self.rows: str = self.attributes["rows"]
+        self.made_from: dict[str, Any] = self.attributes["made_from"]
+        self._arrays = {site: group[site] for site in self.sites}
         self.dtype: np.dtype = self._arrays[self.sites[0]].dtype
+        shape = (len(self.clips), len(ROWS[self.rows]), len(self.seconds))
+        if any(array.shape[:3] != shape for array in self._arrays.values()):
+            raise ValueError(f"Not all arrays are {shape}.")
 
     # --- what is there ---
 
@@ -88,8 +102,13 @@ class Store:
 
     @property
     def complete(self) -> list[int]:
-        """Indices of the clips that are whole."""
-        return sorted(int(file.stem) for file in (self.path / "complete").glob("*.json"))
+        """Indices of the clips that are whole; raises :class:`InterpError` for a file that is no record."""
+        records = (self.path / "complete").glob("*.json")
+        records = [file for file in records if not file.name.startswith("._")]  # macOS's, beside copies
+        for file in records:
+            if not file.stem.isdecimal():
+                raise InterpError(f"{file} is not the record of a clip; move it out of the store.")
+        return sorted(int(file.stem) for file in records)
 
     def has(self, clips: Sequence[int]) -> bool:
         """Whether all of these clips are whole."""
@@ -142,7 +161,7 @@ class Store:
         """
         try:
             values = self._array(site)[clip, row]
-        except ValueError:  # what zarr raises for a checksum; a missing chunk it fills with NaN
+        except (ValueError, IsADirectoryError):  # for a checksum; a missing chunk zarr fills with NaN
             values = None
         if values is None or np.isnan(values[0, 0]):
             self._damaged([self._file(site, clip, row)])
@@ -228,11 +247,11 @@ class Store:
 
 
 def sha256(file: Path, flush: bool = False) -> str | None:
-    """SHA-256 of a file, None if it is not there; ``flush`` first brings it to the disk."""
+    """SHA-256 of a file, None if there is none; ``flush`` first brings it to the disk."""
     try:
         with file.open("rb") as stream:
             if flush:
                 os.fsync(stream.fileno())
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None

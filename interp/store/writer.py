@@ -79,6 +79,8 @@ class Writer(Store):
         if not path.exists():
             with _disk(path):
                 _make(path, attributes)
+        elif not (path / "zarr.json").is_file():
+            raise InterpError(f"{path} is taken by something that is no store; give another path.")
         store = cls(path)
         differences = list(_differences(_flat(store.attributes), _flat(attributes)))
         if differences:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -242,7 +243,7 @@ def test_bad_requests(tmp_path, filled):
     for ask, said in [
         (lambda: Store(tmp_path / "nowhere"), "no store of activations in"),
         (lambda: Store(tmp_path), "no store of activations in"),
-        (lambda: create(tmp_path, 1), "no store of activations in"),
+        (lambda: create(tmp_path, 1), "is taken by something that is no store"),
         (lambda: create(tmp_path / "new", 1, dtype="bfloat16"), "valid: float16, float32"),
         (lambda: create(tmp_path / "new", 0), "clips is an empty list"),
         (lambda: empty.read("resid.0"), "3 of 3 clips are not in .*run the same capture again"),
@@ -265,6 +266,54 @@ def test_bad_requests(tmp_path, filled):
         with pytest.raises(InterpError, match=said) as caught:
             ask()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("sites", []),
+        ("sites", ["gone"]),
+        ("clips", None),
+        ("clips", ["one"]),
+        ("seconds", "x"),
+        ("rows", "?"),
+    ],
+)
+def test_a_damaged_description_is_named(filled, attribute, value):
+    file = filled.path / "zarr.json"
+    described = json.loads(file.read_text())
+    described["attributes"][attribute] = value
+    file.write_text(json.dumps(described))
+    with pytest.raises(InterpError, match="store is damaged, its zarr.json .* run the same capture again"):
+        Store(filled.path)
+
+
+def test_a_description_that_is_none_is_told_from_no_store(filled):
+    for content, said in (
+        ("{", "is damaged"),
+        ('{"zarr_format": 3, "node_type": "group"}', "something else"),
+    ):
+        (filled.path / "zarr.json").write_text(content)
+        with pytest.raises(InterpError, match=said):
+            Store(filled.path)
+
+
+def test_files_beside_the_records(filled):
+    """macOS leaves its own beside copies; another name is told."""
+    (filled.path / "complete" / "._1.json").touch()
+    assert Store(filled.path).complete == list(range(7))
+    (filled.path / "complete" / "foo.json").touch()
+    with pytest.raises(InterpError, match="complete/foo.json is not the record of a clip; move it"):
+        len(Store(filled.path).complete)
+
+
+def test_a_folder_in_place_of_a_chunk_is_damage(filled):
+    chunk = filled.path / "attn.1" / "c.2.0.0.0"
+    chunk.unlink()
+    chunk.mkdir()
+    for read in (lambda: filled.read("attn.1"), filled.verify):
+        with pytest.raises(InterpError, match=r"attn.1/c.2.0.0.0; delete complete/2.json"):
+            read()
 
 
 # --- shuffled reading ---
