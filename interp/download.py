@@ -120,7 +120,7 @@ def _files(repo: str, kinds: tuple[tuple[str, ...], tuple[str, ...]], endpoint: 
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
         raise InterpError(_no_answer(repo, error)) from error
     except Exception as error:
-        if not _is_connection(error):
+        if not is_connection(error):
             raise
         raise InterpError(_no_answer(repo, error)) from error
     for kind in kinds:
@@ -139,7 +139,7 @@ def _files(repo: str, kinds: tuple[tuple[str, ...], tuple[str, ...]], endpoint: 
     return [File(repo, file.rfilename, int(file.size or 0)) for file in found]
 
 
-def _is_connection(error: Exception) -> bool:
+def is_connection(error: Exception) -> bool:
     """Whether an error comes from the library through which the hub's library speaks HTTP."""
     return type(error).__module__.startswith("httpx")
 
@@ -229,7 +229,7 @@ def _content(file: File, about, blob: Path) -> None:
                                 out.write(block)
                                 bar.update(len(block))
                 except Exception as error:
-                    if not _is_connection(error):
+                    if not is_connection(error):
                         raise
                     reason = str(error) or type(error).__name__
                 have = begun.stat().st_size if begun.exists() else 0

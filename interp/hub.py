@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import is_zipfile
 
 from .errors import InterpError
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 Loaded = TypeVar("Loaded")
 CHECKPOINT = ("state_dict.bin", "compression_state_dict.bin")
+ANEW = "copy them there anew, or get a model of Meta's by its id: python -m interp download ID --again"
+PATIENCE = 10  # seconds to wait for a first answer of the hub
 
 
 def from_directory(folder: Path, device: str) -> MusicGen:
@@ -46,8 +50,10 @@ def from_directory(folder: Path, device: str) -> MusicGen:
     except InterpError:
         raise
     except Exception as error:  # a file of any content can make the unpickler and audiocraft fail in any way
+        broken = [file for file in CHECKPOINT if not is_zipfile(folder / file)]  # as torch writes files
+        reason = f"{' and '.join(broken)} cannot be opened" if broken else _first_line(error)
         raise InterpError(
-            f"The weights in {folder} are damaged or not audiocraft's: {_first_line(error)}"
+            f"The weights in {folder} are damaged or not audiocraft's: {reason.rstrip('.')}; {ANEW}"
         ) from error
 
 
@@ -72,7 +78,7 @@ def from_hub(name: str, device: str, backend: str) -> MusicGen | TransformersMus
 
     try:
         with trusted_types():
-            return _from_cache_first(run)
+            return _from_cache_first(run, name)
     except InterpError:
         raise
     except (HfHubHTTPError, HFValidationError, OSError) as error:
@@ -89,28 +95,33 @@ def through_transformers(name: str | Path, device: str) -> TransformersMusicGen:
     from .backends.transformers_musicgen import TransformersMusicGen
 
     try:
-        return _from_cache_first(lambda: TransformersMusicGen.load(str(name), device))
+        return _from_cache_first(lambda: TransformersMusicGen.load(str(name), device), str(name))
     except InterpError:
         raise
     except OSError as error:
         if Path(name).is_dir():
             raise InterpError(
-                f"{name} is no whole checkpoint of transformers: {_first_line(error)}"
+                f"{name} is no whole checkpoint of transformers: {_first_line(error).rstrip('.')}; {ANEW}"
             ) from error
         raise InterpError(_not_here(str(name), error, " --backend transformers")) from error
     except Exception as error:
+        again = f"get them anew: python -m interp download {name} --backend transformers --again"
         raise InterpError(
-            f"The weights in {name} are damaged or not transformers' MusicGen: {_first_line(error)}"
+            f"The weights in {name} are damaged or not transformers' MusicGen: "
+            f"{_first_line(error).rstrip('.')}; {ANEW if Path(name).is_dir() else again}"
         ) from error
 
 
-def _from_cache_first(load: Callable[[], Loaded]) -> Loaded:
+def _from_cache_first(load: Callable[[], Loaded], name: str) -> Loaded:
     """Load without asking the hub, and with it only if something is not in the local cache.
 
     Asked first, the hub's library would look for a newer version of every file, and without a network wait
-    for each until it gives up.
+    for each until it gives up.  So it is asked once whether it knows the model at all.
     """
-    from huggingface_hub import constants
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HFValidationError
+
+    from .download import is_connection
 
     before = constants.HF_HUB_OFFLINE
     if before:
@@ -119,9 +130,16 @@ def _from_cache_first(load: Callable[[], Loaded]) -> Loaded:
     try:
         return load()
     except OSError:  # not in the cache, as told by hub and transformers alike
-        pass
+        if Path(name).is_dir():
+            raise
     finally:
         constants.HF_HUB_OFFLINE = before
+    try:
+        HfApi().model_info(name, timeout=PATIENCE)
+    except Exception as error:
+        if not (is_connection(error) or isinstance(error, HFValidationError)):
+            raise
+        raise OSError(str(error) or type(error).__name__) from error
     return load()
 
 
@@ -202,11 +220,11 @@ def _register_text_encoder(settings: Any, folder: str) -> None:
 def _not_here(name: str, error: Exception, options: str = "") -> str:
     from .loading import plugins
 
+    reason, local = shorten(_first_line(error), 60, placeholder=" …"), ", ".join(plugins()) or "a directory"
     return (
-        f"Cannot get {name}: it is not whole in the local cache and the hub did not give it "
-        f"({_first_line(error)}); fetch it where there is a network with: python -m interp download "
-        f"{name}{options}; or use a local model "
-        f"({', '.join(plugins()) or 'a directory'})."
+        f"Cannot get {name}: it is not whole in the local cache and the hub did not give it ({reason}); "
+        f"fetch it where there is a network with: python -m interp download {name}{options}; or use a local "
+        f"model ({local})."
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import compat
-from .errors import InterpError, unknown
+from .errors import InterpError, UnknownName, unknown
 
 if TYPE_CHECKING:
     from audiocraft.models import MusicGen
@@ -105,6 +105,11 @@ def _load(name: str, device: str, twin_seed: int | None, backend: str | None) ->
             installed = find_spec("audiocraft") is not None
             by_default = "audiocraft" if installed else "transformers"
             musicgen = hub.from_hub(name, device, backend or by_default)
+        elif "/" in name:
+            raise UnknownName(
+                f"There is no folder {name}; give one with a checkpoint, or a name: "
+                f"{', '.join([*registered, *HUB])}."
+            )
         else:
             raise unknown("model", name, [*registered, *HUB, "a directory with a checkpoint"])
         model = Model(musicgen, name, twin_seed)
