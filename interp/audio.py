@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from . import codec
-from .errors import InterpError, check_list, check_positive
+from .errors import InterpError, check_list, check_positive, check_whole
 from .generation import Generation, check_prompts, undrawn
 
 if TYPE_CHECKING:
@@ -23,11 +23,14 @@ def read_file(path: str | Path) -> tuple[torch.Tensor, int]:
     Raises
     ------
     InterpError
-        If the file is missing, not audio (WAV, FLAC, OGG, MP3, AIFF), empty, or holds NaN or infinity.
+        If the file is missing, a folder, not audio (WAV, FLAC, OGG, MP3, AIFF), empty, or holds NaN or
+        infinity.
     """
     import soundfile
 
     try:
+        if Path(path).is_dir():
+            raise InterpError(f"Cannot read audio from {path}: it is a folder; give the files in it.")
         if not Path(path).is_file():
             raise InterpError(f"Cannot read audio from {path}: there is no such file.")
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -123,7 +126,7 @@ def encode(
     Generation
         ``audio`` is the clips' own waveform, ``seed`` and guidance have no meaning (0 and 1).
     """
-    clips = check_list(clips, "audio files")
+    clips, batch_size = check_list(clips, "audio files"), check_whole(batch_size, "batch_size", 1)
     prompts = [None] * len(clips) if prompts is None else check_prompts(prompts)
     if len(prompts) != len(clips):
         raise InterpError(f"{len(prompts)} prompts for {len(clips)} audio files; give one per file.")

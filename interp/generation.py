@@ -111,7 +111,7 @@ class Generation:
         InterpError
             If there is none, or they are of different lengths, models, or numbers of clips in a batch.
         """
-        parts = list(parts)
+        parts = check_list(list(parts), "parts")
         alike = ("model", "seconds", "prompt_frames", "batch_size", "cfg_coef")
         for name in alike:
             if len({getattr(part, name) for part in parts}) != 1:
@@ -262,7 +262,7 @@ def generate(
     drawn = each(
         lambda start: _drawn(model, plan[start : start + batch_size], progress=False),
         starts,
-        f"generate {len(prompts)} clips" if progress else None,
+        f"generate {len(prompts)} clip{'s' * (len(prompts) > 1)}" if progress else None,
     )
     return replace(plan, **{name: torch.cat([part[name] for part in drawn]) for name in drawn[0]})
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from .errors import InterpError, unknown
+from .errors import InterpError, check_list, check_whole, unknown
 from .results.claims import Measure
 from .stats import Interval, codes, leave_one_out
 from .stats.permutation import Test, relabellings
@@ -148,6 +148,7 @@ def axis_reliability(
 def _halves(cluster: np.ndarray, splits: int, seed: int) -> np.ndarray:
     """Whether a clip is in the first half: [split, clip]."""
     count = cluster.max() + 1
+    check_whole(splits, "splits", 1), check_whole(seed, "seed", 0)
     if count < 4:
         raise InterpError(f"Halves need at least four clusters (songs), not {count}.")
     rng = np.random.default_rng(seed)
@@ -224,11 +225,13 @@ def umap_pictures(
     Raises
     ------
     InterpError
-        If there are not more clips than neighbours.
+        If there are not more clips than neighbours, or n_neighbors is no list of numbers from 2.
     """
     import warnings
 
     x, _, _ = _check(vectors, np.arange(len(vectors)), np.arange(len(vectors)))
+    n_neighbors = check_list(n_neighbors, "n_neighbors")
+    n_neighbors = [check_whole(k, "A number in n_neighbors", 2) for k in n_neighbors]
     if max(n_neighbors) >= len(x):
         raise InterpError(f"{max(n_neighbors)} neighbours need more than {len(x)} clips; ask for fewer.")
     from umap import UMAP
@@ -315,7 +318,8 @@ def two_nn(vectors: np.ndarray, clusters: Sequence | None = None, discard: float
     Raises
     ------
     InterpError
-        If hardly a clip differs from all clips of other clusters: one that is like another is left out.
+        If hardly a clip differs from all clips of other clusters: one that is like another is left out; or
+        if ``discard`` leaves none.
 
     Notes
     -----
@@ -340,6 +344,11 @@ def two_nn(vectors: np.ndarray, clusters: Sequence | None = None, discard: float
         raise InterpError(f"discard must lie between 0 and 1, not {discard}.")
     ratio = np.sort(np.log(nearest[:, 1] / nearest[:, 0]))
     kept = int(len(ratio) * (1 - discard))
+    if not ratio[:kept].any():
+        raise InterpError(
+            f"discard={discard} leaves no clip of {len(ratio)} whose two neighbours are at two distances; "
+            "take less, or clips that differ more."
+        )
     below = np.arange(1, kept + 1) / len(ratio)
     rise = -np.log1p(-below)
     return float((ratio[:kept] @ rise) / (ratio[:kept] @ ratio[:kept]))
@@ -350,7 +359,7 @@ def _check(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vectors centred, labels as numbers, clusters as whole numbers from 0."""
     x, y, cluster = np.asarray(vectors, float), np.asarray(labels, float), codes(clusters)
-    if x.ndim != 2 or not len(x) == len(y) == len(cluster) or len(x) < 2:
+    if x.ndim != 2 or not len(x) == len(y) == len(cluster) or len(x) < 2 or not x.size:
         raise InterpError(
             f"Vectors {list(x.shape)}, {len(y)} labels and {len(cluster)} clusters do not go together."
         )

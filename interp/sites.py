@@ -144,9 +144,8 @@ def _number(text: object, count: int, what: str, name: object) -> int:
     """An index in ``range(count)``; negative ones are refused, since -1 is too easily a slip."""
     number = int(text) if str(text).isdigit() else -1
     if not 0 <= number < count:
-        raise InterpError(
-            f"No {what} {text!r} (asked for {name!r}); this model has {what}s 0 to {count - 1}."
-        )
+        place = "" if text == name else f" (asked for {name!r})"
+        raise InterpError(f"No {what} {text!r}{place}; this model has {what}s 0 to {count - 1}.")
     return number
 
 

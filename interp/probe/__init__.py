@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ..errors import InterpError, check_whole
 from ..results.claims import Measure
-from ..stats import Interval, codes, jackknife, totals
+from ..stats import Interval, coded, codes, jackknife, totals
 from ..stats.permutation import Test, relabellings
 from . import ridge
 from .scores import accuracy_of_scores, score
@@ -113,8 +113,8 @@ class Probe:
     Raises
     ------
     InterpError
-        If lengths differ, a value is not finite, the vectors do not vary, or there are fewer groups than
-        folds.
+        If lengths differ, a value is not finite, the vectors do not vary, there are fewer groups than folds,
+        or groups cannot be told apart (None, NaN).
     """
 
     def __init__(
@@ -128,6 +128,7 @@ class Probe:
     ) -> None:
         self.vectors, self.groups = np.asarray(vectors, float), np.asarray(groups)
         self.folds, self.n, self.seed = check_whole(folds, "The number of folds", 2), n, seed
+        check_whole(seed, "seed", 0)
         self.nuisance = None if nuisance is None else np.asarray(nuisance, float).reshape(len(nuisance), -1)
         check_vectors(self.vectors, self.groups, folds)
         if self.nuisance is not None and (
@@ -273,18 +274,18 @@ def logistic_pipeline(strength: float):
 
 def check_vectors(vectors: np.ndarray, groups: np.ndarray, folds: int) -> None:
     """Raise unless vectors can be read in that many folds of groups."""
-    if vectors.ndim != 2 or len(vectors) != len(groups) or len(vectors) == 0:
+    names, group = coded(groups, "Groups")
+    if vectors.ndim != 2 or len(vectors) != len(group) or vectors.size == 0:
         raise InterpError(
-            f"Vectors {list(vectors.shape)} and {len(groups)} groups do not go together; want [clip, width], "
+            f"Vectors {list(vectors.shape)} and {len(group)} groups do not go together; want [clip, width], "
             "and one group a clip."
         )
     if not np.isfinite(vectors).all():
         raise InterpError("The vectors hold values that are not finite (NaN or infinite).")
     if np.ptp(vectors, axis=0).max() == 0:
         raise InterpError("The vectors are the same for all clips, so nothing can be read off them.")
-    count = len(np.unique(groups))
-    if count < folds:
-        raise InterpError(f"There are {count} groups for {folds} folds; use more groups or fewer folds.")
+    if len(names) < folds:
+        raise InterpError(f"There are {len(names)} groups for {folds} folds; use more groups or fewer folds.")
 
 
 def check_numbers(labels: Sequence[float], groups: np.ndarray) -> np.ndarray:
@@ -303,7 +304,7 @@ def check_numbers(labels: Sequence[float], groups: np.ndarray) -> np.ndarray:
 
 def check_classes(labels: Sequence, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Names of classes, and the number of each clip's class [clip], checked."""
-    names, y = np.unique(np.asarray(labels), return_inverse=True)
+    names, y = coded(labels)
     if y.shape != groups.shape:
         raise InterpError(f"{y.size} labels for {len(groups)} clips; give each clip one label.")
     if len(names) < 2:

@@ -50,9 +50,31 @@ class Interval:
         return cls(float(estimate), float(estimate) - reach, float(estimate) + reach, float(error), int(df))
 
 
-def codes(labels: Sequence) -> np.ndarray:
-    """Labels as whole numbers from 0, in sorted order of their names: [clip]."""
-    return np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1)
+def codes(labels: Sequence, what: str = "Labels") -> np.ndarray:
+    """Labels as whole numbers from 0, in sorted order of their names: [clip]; raises as :func:`coded`."""
+    return coded(labels, what)[1]
+
+
+def coded(labels: Sequence, what: str = "Labels") -> tuple[np.ndarray, np.ndarray]:
+    """Names of labels in sorted order, and the number of each clip's name among them [clip].
+
+    Raises
+    ------
+    InterpError
+        If it is no list, or its values cannot be told apart and sorted: NaN, None, texts among numbers.
+    """
+    try:
+        values = np.asarray(labels)
+        names, numbers = np.unique(values, return_inverse=True)
+    except (TypeError, ValueError) as error:
+        raise InterpError(
+            f"{what} must be all texts or all numbers, and none of them None; leave out clips that have none."
+        ) from error
+    if values.ndim == 0:
+        raise InterpError(f"{what} must be a list with one for each clip, not {values}.")
+    if names.dtype.kind == "f" and np.isnan(names).any():
+        raise InterpError(f"{what} hold NaN; leave out clips that have none.")
+    return names, numbers.reshape(-1)
 
 
 def totals(clusters: Sequence, *columns: np.ndarray) -> np.ndarray:

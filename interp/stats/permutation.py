@@ -93,6 +93,7 @@ def relabellings(
     """
     label, cluster = codes(labels), codes(clusters)
     check_whole(n, "The number of relabellings", 1)
+    check_whole(seed, "seed", 0)
     if len(label) != len(cluster) or len(label) == 0:
         raise InterpError(f"{len(label)} labels for {len(cluster)} clips; give each clip one label.")
     if label.max() == 0:

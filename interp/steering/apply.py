@@ -294,7 +294,10 @@ def _schedule(value: Mapping[float, float] | None) -> tuple[np.ndarray, np.ndarr
     """Starts in seconds, ascending, and the factors before the first and from each on."""
     if value is None:
         return None
-    pairs = np.array(sorted(value.items()), float) if isinstance(value, Mapping) else np.empty(0)
+    try:
+        pairs = np.array(sorted(value.items()), float)
+    except (AttributeError, TypeError, ValueError):  # no mapping, or not of numbers
+        pairs = np.empty(0)
     if pairs.size == 0 or not np.isfinite(pairs).all() or pairs[0, 0] < 0:
         raise InterpError(
             "schedule must map seconds (0 or more) to finite factors, such as {0: 1, 2: 0} for two seconds, "

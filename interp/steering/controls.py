@@ -11,13 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import check_whole
 from ..stats.permutation import relabellings
 from .vectors import Vector, contrast
 
 
 def random(vector: Vector, seed: int) -> Vector:
     """A direction drawn evenly from all, with the norm of ``vector``."""
-    values = np.random.default_rng(seed).standard_normal(vector.width)
+    values = np.random.default_rng(check_whole(seed, "seed", 0)).standard_normal(vector.width)
     about = {"method": "random", "seed": seed, "beside": vector.about}
     return replace(vector, values=values, about=about).of_norm(vector.norm)
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InterpError, check_list, unknown
+from ..errors import InterpError, check_list, check_whole, unknown
 from ..probe import check_numbers
 from ..stats import codes
 from .saved import Located, origin
@@ -228,13 +228,14 @@ def contrast(
     Raises
     ------
     InterpError
-        For an unknown method, lengths that do not agree, NaN, labels that are all alike or too many for the
-        method, and sides that have the same mean.
+        For an unknown method, lengths that do not agree, no clips or too few for the method, NaN, labels that
+        are all alike or too many for the method, and sides that have the same mean.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    x, cluster = np.asarray(vectors, float), codes(clusters)
-    if x.ndim != 2 or len(x) != len(cluster) or not np.isfinite(x).all():
+    check_whole(seed, "seed", 0)
+    x, cluster = np.asarray(vectors, float), codes(clusters, "Clusters")
+    if x.ndim != 2 or len(x) != len(cluster) or not x.size or not np.isfinite(x).all():
         raise InterpError(
             f"Vectors {list(x.shape)} and {len(cluster)} clusters: want [clip, width] without NaN, and one "
             "cluster a clip (pool the steps and choose the rows first)."
@@ -330,6 +331,8 @@ def _probe(classes: bool) -> Callable[..., np.ndarray]:
 
 
 def _lda(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, seed: int) -> np.ndarray:
+    if len(x) < 3:
+        raise InterpError("Method 'lda' needs three clips or more, to see how they scatter within a side.")
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, y > y.min()).coef_[0]

@@ -157,3 +157,22 @@ def test_bad_input():
         geometry.umap_pictures(x)
     with pytest.raises(InterpError, match="vector of another clip"):
         geometry.two_nn(np.repeat(x, 2, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda x, y, song: geometry.axis_overlap(x, y, y[::-1], song, splits=0), "splits must be a whole"),
+        (lambda x, y, song: geometry.axis_reliability(x, y, song, seed=-1), "seed must be a whole"),
+        (lambda x, y, song: geometry.two_nn(x, discard=0.999), "discard=0.999 leaves no clip"),
+        (lambda x, y, song: geometry.umap_pictures(x, []), "n_neighbors is an empty list"),
+        (lambda x, y, song: geometry.umap_pictures(x, [0]), "A number in n_neighbors must be a whole"),
+        (lambda x, y, song: geometry.umap_pictures(x, ["5"]), "A number in n_neighbors must be a whole"),
+        (lambda x, y, song: geometry.axis(x[:, :0], y), "do not go together"),
+        (lambda x, y, song: geometry.axis_reliability(x, y, [None, *song[1:]]), "none of them None"),
+    ],
+)
+def test_settings_that_give_no_number_are_refused(ask, said):
+    rng = np.random.default_rng(0)
+    with pytest.raises(InterpError, match=said):
+        ask(rng.standard_normal((40, 5)), rng.standard_normal(40), np.repeat(np.arange(20), 2))

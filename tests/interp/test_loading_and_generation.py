@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 import interp
 from interp import loading
+from interp.generation import Generation
 
 PROMPTS = ["upbeat cheerful pop music", "melancholic sad piano ballad", "calm"]
 
@@ -200,7 +202,7 @@ def test_clips_joined_are_what_they_were(model):
     assert torch.equal(whole[:2].tokens, first.tokens) and torch.equal(whole[[2]].audio, second.audio)
     with pytest.raises(interp.InterpError, match="must have one seconds"):
         interp.Generation.joined([first, second.until(0.2)])
-    with pytest.raises(interp.InterpError, match="must have one model"):
+    with pytest.raises(interp.InterpError, match="parts is an empty list"):
         interp.Generation.joined([])
 
 
@@ -256,3 +258,43 @@ def test_bad_audio_prompt(model, tmp_path):
     for bad in ({"batch_size": 0}, {"seed": 1.5}, {"temperature": -1}, {"top_k": "many"}):
         with pytest.raises(interp.InterpError, match=next(iter(bad))):
             model.generate(["calm"], **bad)
+
+
+def test_files_and_numbers_that_cannot_be(model, tmp_path):
+    for ask, said in [
+        (lambda: interp.encode(model, [tmp_path]), "it is a folder; give the files in it"),
+        (lambda: interp.encode(model, [tmp_path], batch_size=0), "batch_size must be a whole number"),
+        (lambda: Generation.joined([]), "parts is an empty list"),
+        (lambda: interp.capture(model, [tmp_path], layers=[-1]), r"No layer -1; this model has"),
+    ]:
+        with pytest.raises(interp.InterpError, match=said):
+            ask()
+
+
+def test_a_folder_that_is_not_there_is_named():
+    with pytest.raises(interp.InterpError, match="There is no folder path/to/a/checkpoint; give one"):
+        interp.load("path/to/a/checkpoint")
+
+
+def test_damaged_weights_name_the_file_and_the_way_out(checkpoint, tmp_path):
+    for file in checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "state_dict.bin").write_bytes(b"half")
+    with pytest.raises(interp.InterpError, match=r"\(?.*state_dict.bin cannot be opened; .* --again"):
+        interp.load(tmp_path)
+
+
+@pytest.mark.parametrize("backend", ["audiocraft", "transformers"])
+def test_without_a_network_one_short_sentence_comes_soon(backend, monkeypatch, tmp_path, caplog):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    begin = time.monotonic()
+    with pytest.raises(
+        interp.InterpError, match="Cannot get someone/else: .* python -m interp download"
+    ) as caught:
+        interp.load("someone/else", backend=backend)
+    assert len(str(caught.value)) < 400 and time.monotonic() - begin < 8
+    assert "Retrying" not in caplog.text

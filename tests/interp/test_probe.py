@@ -208,3 +208,28 @@ def test_bad_input():
         probe.logistic(np.where(np.arange(72) == 5, "rare", "usual"))
     with pytest.raises(InterpError, match="same label"):
         probe.logistic(["a"] * 72)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (dict(seed=-1), "seed must be a whole number, 0 or more, not -1"),
+        (dict(seed="x"), "seed must be a whole number"),
+        (dict(vectors=np.zeros((40, 0))), r"Vectors \[40, 0\] and 40 groups do not go together"),
+        (dict(groups=None), "Groups must be a list with one for each clip, not None"),
+        (dict(groups=[1, None] * 20), "Groups must be all texts or all numbers, and none of them None"),
+        (dict(groups=[1.0, np.nan] * 20), "Groups hold NaN"),
+        (dict(labels=["a", None] * 20), "Labels must be all texts or all numbers"),
+        (dict(labels=[0.0, 1.0, np.nan, 1.0] * 10), "Labels hold NaN; leave out"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused(changed, said):
+    asked = dict(
+        vectors=np.random.default_rng(0).standard_normal((40, 3)),
+        groups=np.repeat(np.arange(10), 4),
+        labels=["a", "b"] * 20,
+    )
+    asked |= changed
+    with pytest.raises(InterpError, match=said):
+        labels = asked.pop("labels")
+        Probe(**asked).logistic(labels)

@@ -435,3 +435,10 @@ def test_refusals_of_a_run(model, vector):
 def test_steered_clips_do_not_enter_a_store(model, vector, plain, tmp_path):
     with interp.steer(model, vector), pytest.raises(InterpError, match="has hooks on it"):
         interp.capture(model, plain, to=tmp_path / "store")
+
+
+@pytest.mark.parametrize("schedule", [{"a": 1}, {0: 1, "a": 1}, {}, [1, 0], {0: None}])
+def test_a_schedule_of_something_else_is_refused(model, schedule):
+    with pytest.raises(InterpError, match="schedule must map seconds"):
+        with interp.steer(model, np.ones(model.d_model), 1, schedule=schedule):
+            pass

@@ -299,3 +299,19 @@ def test_selection_refuses_overlap(test, said):
         select([1], lambda *_: 0.0, (["happy"], [0]), test)
     with pytest.raises(InterpError, match="every score is NaN"):
         select([1], lambda *_: float("nan"), (["happy"], [0]), (["sad"], [1]))
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda x, y: contrast(x[:0], [], []), r"Vectors \[0, 8\] and 0 clusters"),
+        (lambda x, y: contrast(x[:, :0], y, y), r"Vectors \[4, 0\]"),
+        (lambda x, y: contrast(x[:2], y[:2], y[:2], "lda"), "'lda' needs three clips or more"),
+        (lambda x, y: contrast(x, y, y, seed=-1), "seed must be a whole number"),
+        (lambda x, y: random(Vector(x[0]), -1), "seed must be a whole number"),
+        (lambda x, y: shuffled(contrast(x, y, [0, 1, 2, 3]), x, y, [0, 1, 2, 3], -1), "seed must be a whole"),
+    ],
+)
+def test_no_clips_and_no_seeds_are_refused(ask, said):
+    with pytest.raises(InterpError, match=said):
+        ask(np.random.default_rng(0).standard_normal((4, 8)), [0, 1, 0, 1])
