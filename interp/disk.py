@@ -63,6 +63,8 @@ def replacing(path: str | Path, what: str) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+        if before(path).is_dir() and not path.exists():
+            os.rename(before(path), path)
 
 
 def before(folder: Path) -> Path:

@@ -124,14 +124,14 @@ def _from_cache_first(load: Callable[[], Loaded], name: str) -> Loaded:
     from .download import is_connection
 
     before = constants.HF_HUB_OFFLINE
-    if before:
-        return load()
     constants.HF_HUB_OFFLINE = True
     try:
         return load()
-    except OSError:  # not in the cache, as told by hub and transformers alike
+    except OSError as error:  # not in the cache, as told by hub and transformers alike
         if Path(name).is_dir():
             raise
+        if before:
+            raise OSError("HF_HUB_OFFLINE is set") from error
     finally:
         constants.HF_HUB_OFFLINE = before
     try:

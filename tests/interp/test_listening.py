@@ -32,6 +32,7 @@ def test_the_page_is_whole_and_blind(test):
     assert test.page.count("data:audio/flac;base64,") == 2 * 2 + 1 + 2
     assert "secret" not in test.page and '"low"' not in test.page and '"kind"' not in test.page
     assert "A &lt;test&gt; &amp; more" in test.page
+    assert '$("who").value.trim() || listener' in test.page, "a name of blanks is none"
     assert not re.search(r"https?://", test.page), "nothing is fetched"
     trials = json.loads(test.key)["trials"]
     assert sorted(trial["kind"] for trial in trials) == ["check", "pair", "pair", "rating"]

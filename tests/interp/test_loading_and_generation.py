@@ -298,3 +298,6 @@ def test_without_a_network_one_short_sentence_comes_soon(backend, monkeypatch, t
         interp.load("someone/else", backend=backend)
     assert len(str(caught.value)) < 400 and time.monotonic() - begin < 8
     assert "Retrying" not in caplog.text
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(interp.InterpError, match="Cannot get someone/else: .*HF_HUB_OFFLINE is set"):
+        interp.load("someone/else", backend=backend)
