@@ -268,6 +268,8 @@ def corpus(name: str | Path, **options) -> Corpus:
     InterpError
         For an unknown name or option, and for whatever is wrong with the corpus itself.
     """
+    if not isinstance(name, (str, Path)):
+        raise InterpError(f"A corpus is a name or a folder, not {name!r}.")
     registered = plugins()
     if str(name) in registered:
         entry = registered[str(name)]

@@ -161,6 +161,8 @@ def test_an_unknown_corpus_or_option(tmp_path):
         interp.corpus("nowhere")
     with pytest.raises(InterpError, match="'factorial' cannot be loaded so: .*'sed'"):
         interp.corpus("factorial", sed=1)
+    with pytest.raises(InterpError, match="a name or a folder, not None"):
+        interp.corpus(None)
 
 
 # --- with a model ---
