@@ -11,12 +11,12 @@ import time
 
 from .corpus import add_study, study
 from .profile import Profile
-from .project import Project, ReportError, here
+from .project import Project, ReportError, here, no_room
 from .runs import State, states
 from .sweeps import command as sweep_command
 from .versions import command as versions_command
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         "build": "run what is not up to date, then build the book",
         "run": "run what is not up to date",
         "collect": "put the book's sources into build/book-src",
-        "status": "one line a phase: done, stale, failed, running or missing",
+        "status": "one line a phase: done, stale, failed, running, damaged or missing",
         "why-stale": "which part of a run's key changed, old → new",
         "check": "every link, picture and sound of the built book leads somewhere; --browser opens it all",
         "bench": "how long a build takes that has nothing to do",
@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     project = here()
     try:
+        _refuse_empty(options)
         if options.command == "sweep":
             return sweep_command.sweep(project, options)
         if options.command in ("publish", "diff"):
@@ -83,13 +84,24 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"report: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        full = no_room(str(error))  # what copies whole folders has it in its text alone
+        if not full and error.errno not in IN_THE_WAY:
             raise
-        print(f"report: {error}; make room and build again, finished runs are kept.", file=sys.stderr)
+        where = f"{project.relative(error.filename)}: " if error.filename else ""
+        cure = "move what is there, or let this account write it, and run again"
+        if full:
+            cure = "make room and build again, finished runs are kept"
+        print(f"report: {where}{full or error.strerror}; {cure}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("report: stopped; finished runs are kept.", file=sys.stderr)
         return 130
+
+
+def _refuse_empty(options: argparse.Namespace) -> None:
+    empty = [name for name, value in vars(options).items() if value == ""]
+    if empty:
+        raise ReportError(f"{' and '.join(empty)}: the value is empty; give one, or leave it out.")
 
 
 def build(project: Project, profile: Profile, jobs: int | None = None) -> int:

@@ -26,7 +26,7 @@ from .corpus import corpus_data
 from .key import data_files, key_of
 from .notebook import FINISH, Notebook
 from .profile import Profile
-from .project import Project, ReportError, file_digest, git, read_json, write_json
+from .project import Project, ReportError, file_digest, git, read_json, with_cure, write_json
 from .runs import SCHEMA, State, damaged, present_before, progress
 from .source import code_digests
 
@@ -190,7 +190,8 @@ class Attempt:
                     return self._finish()
             except (OSError, ReportError) as error:  # no room for the manifest, data gone meanwhile
                 reason = f"after its last cell: {error}"
-            raise ReportError(f"{self.phase}: failed {reason.removesuffix('.')}. {self._keep(reason)}")
+            reason = with_cure(reason)
+            raise ReportError(f"{self.phase}: failed {reason}. {self._keep(reason)}")
 
     @property
     def orphan(self) -> bool:
@@ -304,7 +305,7 @@ class Attempt:
         try:
             write_json(self.folder / "failure.json", failure)
         except OSError as error:
-            return f"Why could not even be written down ({error})."
+            return f"Why could not even be written down ({with_cure(str(error))})."
         shutil.rmtree(self.kept, ignore_errors=True)
         os.replace(self.folder, self.kept)
         there = [name for name in ("log", "notebook.ipynb") if (self.kept / name).is_file()]

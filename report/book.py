@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -10,11 +11,12 @@ import sys
 from pathlib import Path
 
 from .key import LOCKS
-from .project import Project, ReportError, digest, file_digest, write_atomic
+from .project import Project, ReportError, digest, file_digest, no_room, write_atomic
 
 PACKAGE = Path(__file__).resolve().parent
 # The only code of ours that Sphinx runs.
 EXTENSIONS = tuple(PACKAGE / name for name in ("sound.py", "soundmap.py", "accessible.py"))
+LEAST = 2**20  # bytes: with less room than that, a book that was not built has run out of it
 
 
 def build_book(project: Project, staged: Path) -> bool:
@@ -29,6 +31,8 @@ def build_book(project: Project, staged: Path) -> bool:
     ------
     ReportError
         If Sphinx warns of anything.  The book that was there before stays as it was.
+    OSError
+        If the disk is full.
     """
     stamp = project.build / "book" / "sources"
     others = [*EXTENSIONS, *(project.root / name for name in LOCKS)]
@@ -52,10 +56,15 @@ def build_book(project: Project, staged: Path) -> bool:
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=staged, env=environment)
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))  # colours
     if done.returncode != 0:
+        # The log lies on the same disk and may be cut off before the reason.
+        if no_room(text) or shutil.disk_usage(project.build).free < LEAST:
+            shutil.rmtree(output, ignore_errors=True)  # half a book
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(output))
         lines = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in lines[:20] or text.splitlines()[-20:]:
             print(line.replace(str(staged), "book-src"), file=sys.stderr)
-        raise ReportError(f"The book was not built: {len(lines)} warnings; see {project.relative(log)}.")
+        why = f"{len(lines)} warnings" if lines else f"Sphinx ended with status {done.returncode}"
+        raise ReportError(f"The book was not built: {why}; see {project.relative(log)}.")
     stamp.unlink(missing_ok=True)
     project.html.parent.mkdir(parents=True, exist_ok=True)
     if project.html.exists():  # aside in one step: deleted in place, half a book might stay

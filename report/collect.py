@@ -24,11 +24,12 @@ from .edition import Edition
 from .notebook import Notebook
 from .page import absent_page, phase_page
 from .profile import Profile
-from .project import Project, ReportError
+from .project import Project, ReportError, read_text
 from .quotes import check_quotes
 from .runs import State
 from .sweeps.page import stage_sweeps
 from .verdict_page import write_verdicts
+from .yamlfile import read_yaml
 
 # Pages that lie beside what they describe, and their names in the book.
 ELSEWHERE = {"etude/CARD.md": "etude-card.md"}
@@ -49,7 +50,7 @@ def collect(project: Project, profile: Profile, states: list[State]) -> Path:
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     copy_pages_from_elsewhere(project, staged)
-    toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
+    toc = read_yaml(project.root / "_toc.yml", "_toc.yml")
     sweeps = stage_sweeps(project, staged)
     write_contents(staged, toc, sweeps)
     write_config(project, staged, edition)
@@ -91,13 +92,13 @@ def copy_pages_from_elsewhere(project: Project, staged: Path) -> None:
     for source, name in ELSEWHERE.items():
         path = project.root / source
         if path.is_file():
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, source)
             (staged / name).write_text(text.replace("](../book/", "]("), encoding="utf-8")
 
 
 def write_config(project: Project, staged: Path, edition: Edition) -> None:
     """Jupyter Book's configuration, with the edition at the foot of every page."""
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
+    config = read_yaml(project.root / "_config.yml", "_config.yml")
     config["html"]["extra_footer"] = edition.footer() + edition.citation(config["title"], authors(project))
     (staged / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
 
@@ -107,7 +108,7 @@ def authors(project: Project) -> list[str]:
     path = project.root / "CITATION.cff"
     if not path.is_file():
         return []
-    people = yaml.safe_load(path.read_text(encoding="utf-8")).get("authors", [])
+    people = read_yaml(path, path.name).get("authors", [])
     given = [f"{one.get('given-names', '')} {one.get('family-names', '')}".strip() for one in people]
     return [one.get("name") or name for one, name in zip(people, given, strict=True)]
 

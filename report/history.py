@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .hypotheses import BINDING, FILE, load
+from .hypotheses import BINDING, FILE
 from .project import Project, ReportError, git, read_json
 from .runs import damaged, finished_runs
+from .yamlfile import parse_yaml, read_yaml
 
 # Of the pillars and of the rule, what an answer hangs on.
 RULE = ("requires", "over")
@@ -65,13 +66,13 @@ def changes(project: Project) -> tuple[list[Change], str]:
         commit, when, subject = line.split("\t", 2)
         text = git(project, "show", f"{commit}:{path}") or ""  # nothing where the commit deletes it
         try:
-            now = _entries(load(text, path))
+            now = _entries(parse_yaml(text, path))
         except ReportError:
             gaps.append(f"In commit {commit[:10]} the file is not valid YAML.")
             continue
         found += _differences(before, now, commit[:10], float(when), subject)
         before = now
-    present = _entries(load((project.phases / FILE).read_text(encoding="utf-8"), FILE))
+    present = _entries(read_yaml(project.phases / FILE, FILE))
     found += _differences(before, present, "", float("inf"), "not committed")
     return found, " ".join(gaps)
 
@@ -91,7 +92,7 @@ def recorded(project: Project) -> list[Recorded]:
 
 def moved(project: Project, records: list[Recorded]) -> list[str]:
     """One sentence for each thing that a verdict hangs on and that changed since a run recorded its claim."""
-    present = _entries(load((project.phases / FILE).read_text(encoding="utf-8"), FILE))
+    present = _entries(read_yaml(project.phases / FILE, FILE))
     runs: dict[tuple[str, str, str, str], list[Recorded]] = {}
     for record in records:
         now = present.get(record.id)

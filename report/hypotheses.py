@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-import yaml
-
-from .project import Project, ReportError
+from .project import Project, ReportError, mapping, read_text
+from .yamlfile import parse_yaml
 
 FILE = "hypotheses.yaml"
 FAVOURS = ("understanding", "association")
@@ -113,8 +112,8 @@ def read(project: Project) -> Register:
     if not path.is_file():
         raise ReportError(f"There is no {where}, which says what the study tests.")
     bibliography = project.root / "book" / "references.bib"
-    text = bibliography.read_text(encoding="utf-8") if bibliography.is_file() else ""
-    return parse(path.read_text(encoding="utf-8"), where, _CITATION.findall(text))
+    text = read_text(bibliography) if bibliography.is_file() else ""
+    return parse(read_text(path, where), where, _CITATION.findall(text))
 
 
 def check_claims(project: Project, declared: Mapping[str, Iterable[str]]) -> None:
@@ -144,7 +143,7 @@ def check_claims(project: Project, declared: Mapping[str, Iterable[str]]) -> Non
 
 def parse(text: str, where: str, citations: Iterable[str]) -> Register:
     """Check a file's text; ``where`` names the file in errors, ``citations`` are keys that may be cited."""
-    content = load(text, where)
+    content = parse_yaml(text, where)
     sections = ("controls", "pillars", "answer", "hypotheses")
     _fields(content, sections, where)
     controls = {name: _control(name, raw, where) for name, raw in _named(content, "controls", where)}
@@ -164,40 +163,23 @@ def parse(text: str, where: str, citations: Iterable[str]) -> Register:
     return Register(controls, pillars, answer, hypotheses)
 
 
-def load(text: str, where: str) -> Any:
-    """YAML as Python values.  A key that stands twice is refused: YAML would quietly take the second."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ReportError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # ten times as fast, where libyaml is there
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for index, key in enumerate(keys) if key in keys[:index]]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _control(name: str, raw: Any, where: str) -> Control:
     here = f"{where}: controls: {name}"
     if not _NAME.fullmatch(name):
         raise ReportError(f"{here} is no name for a control; use a-z and 0-9 with - between.")
-    control = _entry(Control, {"name": name, **_mapping(raw, here)}, here)
+    control = _entry(Control, {"name": name, **mapping(raw, here)}, here)
     _choice(control.kind, KINDS, f"{here}: kind")
     return control
 
 
 def _pillar(name: str, raw: Any, where: str) -> Pillar:
     here = f"{where}: pillars: {name}"
-    return _entry(Pillar, {"name": name, **_mapping(raw, here)}, here)
+    return _entry(Pillar, {"name": name, **mapping(raw, here)}, here)
 
 
 def _rule(raw: Any, pillars: list[str], where: str) -> Rule:
     here = f"{where}: answer"
-    rule = _entry(Rule, _mapping(raw, here), here)
+    rule = _entry(Rule, mapping(raw, here), here)
     for field in ("requires", "over"):
         for name in getattr(rule, field):
             _choice(name, pillars, f"{here}: {field}")
@@ -213,7 +195,7 @@ def _hypothesis(
 ) -> Hypothesis:
     given = raw.get("id") if isinstance(raw, dict) else None
     here = f"{where}: {given if isinstance(given, str) else f'hypothesis number {position}'}"
-    entry = _entry(Hypothesis, _mapping(raw, here), here)
+    entry = _entry(Hypothesis, mapping(raw, here), here)
     if not _ID.fullmatch(entry.id):
         raise ReportError(f"{here}: id must be a capital and a number, such as G1, not {entry.id!r}.")
     for field, valid in {
@@ -270,7 +252,7 @@ def _entry(kind: type, raw: dict[str, Any], here: str) -> Any:
         list[str]: lambda value, at: [_text(item, at) for item in _list(value, at)],
         list[float]: lambda value, at: [_number(item, at) for item in _list(value, at)],
         dict[str, str]: lambda value, at: {
-            _text(name, at): _text(item, at) for name, item in _mapping(value, at).items()
+            _text(name, at): _text(item, at) for name, item in mapping(value, at).items()
         },
     }
     hints = get_type_hints(kind)
@@ -278,7 +260,7 @@ def _entry(kind: type, raw: dict[str, Any], here: str) -> Any:
 
 
 def _fields(raw: Any, known: Iterable[str], here: str) -> None:
-    raw, known = _mapping(raw, here), list(known)
+    raw, known = mapping(raw, here), list(known)
     unknown = [str(name) for name in raw if name not in known]
     missing = [name for name in known if name not in raw]
     if unknown:
@@ -289,13 +271,7 @@ def _fields(raw: Any, known: Iterable[str], here: str) -> None:
 
 def _named(content: dict[str, Any], section: str, where: str) -> Iterable[tuple[str, Any]]:
     here = f"{where}: {section}"
-    return [(_text(name, here), raw) for name, raw in _mapping(content[section], here).items()]
-
-
-def _mapping(raw: Any, here: str) -> dict[str, Any]:
-    if not isinstance(raw, dict):
-        raise ReportError(f"{here} must hold fields with values, not {raw!r}.")
-    return raw
+    return [(_text(name, here), raw) for name, raw in mapping(content[section], here).items()]
 
 
 def _list(raw: Any, here: str) -> list[Any]:

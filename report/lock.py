@@ -65,5 +65,5 @@ def _read(file: IO[str]) -> dict[str, Any]:
     file.seek(0)
     try:
         return json.load(file)
-    except json.JSONDecodeError:  # it is about to write its name
+    except ValueError:  # it is about to write its name
         return {}

@@ -20,7 +20,7 @@ from typing import Any
 
 import nbformat
 
-from .project import Project, ReportError, digest
+from .project import Project, ReportError, digest, mapping, read_text
 
 LIMITS = {"cell_timeout_s": 1800, "timeout_s": 7200}
 PATTERN = set("*?[")  # a declared output that holds one of them stands for any number of outputs
@@ -39,16 +39,30 @@ class Notebook:
 
     @classmethod
     def read(cls, project: Project, phase: str) -> Notebook:
+        path = cls.path_of(project, phase)
+        where = project.relative(path)
+        text = read_text(path, where)
+        try:
+            node = nbformat.reads(text, as_version=4)
+        except Exception as error:  # nbformat fails in many ways on what is no notebook
+            first = str(error).splitlines()[0].rstrip(".")
+            raise ReportError(f"{where} is not a readable notebook: {first}.") from error
+        return cls(phase, path, node)
+
+    @staticmethod
+    def path_of(project: Project, phase: str) -> Path:
+        """Where a phase's notebook lies.
+
+        Raises
+        ------
+        ReportError
+            If there is none; those that there are are named.
+        """
         path = project.phases / f"{phase}.ipynb"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in project.phases.glob("*.ipynb"))) or "none"
             raise ReportError(f"There is no notebook {project.relative(path)}; there are: {known}.")
-        try:
-            node = nbformat.read(path, as_version=4)
-        except (nbformat.reader.NotJSONError, nbformat.validator.NotebookValidationError) as error:
-            first = str(error).splitlines()[0]
-            raise ReportError(f"{project.relative(path)} is not a readable notebook: {first}") from error
-        return cls(phase, path, node)
+        return path
 
     @property
     def code(self) -> list[str]:
@@ -98,6 +112,7 @@ class Notebook:
         ReportError
             If the metadata hold an unknown key or a value of the wrong form.
         """
+        mapping(self.node.metadata.get("report", {}), f"{self.path.name}: 'report' in its metadata")
         for key, value in self.declared.items():
             where = f"{self.path.name} declares {key!r} in its metadata under 'report'"
             if key not in DECLARES:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -47,19 +46,19 @@ def phase_page(source: Notebook, now: State, edition: Edition) -> nbformat.Noteb
 def absent_page(project: Project, profile: Profile, phase: str) -> str:
     """The page of a phase that this profile does not run, so that links to it say so."""
     path = project.phases / f"{phase}.ipynb"
-    title = _heading(path) if path.is_file() else phase
+    title = _heading(Notebook.read(project, phase)) if path.is_file() else phase
     return (
         f"# {title}\n\nThis edition was made with profile `{profile.name}`, which does not run this phase.\n"
     )
 
 
-def _heading(notebook: Path) -> str:
+def _heading(notebook: Notebook) -> str:
     """A notebook's first heading, or its name."""
-    for cell in nbformat.read(notebook, as_version=4).cells:
+    for cell in notebook.node.cells:
         found = re.search(r"^# (.+)$", cell.source, re.M) if cell.cell_type == "markdown" else None
         if found:
             return found.group(1).strip()
-    return notebook.stem
+    return notebook.phase
 
 
 def _tags(cell: Any) -> list[str]:

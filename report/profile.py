@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from .project import Project, ReportError
+from .project import Project, ReportError, mapping
+from .yamlfile import read_yaml
 
 
 @dataclass(frozen=True)
@@ -36,18 +35,16 @@ class Profile:
             known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
             raise ReportError(f"There is no profile {name!r}; there are: {known}.")
         where = project.relative(path)
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ReportError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(content, dict) or set(content) != {"phases"}:
+        content = read_yaml(path, where)
+        if set(content) != {"phases"}:
             raise ReportError(f"{where} must hold one key, 'phases'.")
         phases = {}
-        for phase, settings in (content["phases"] or {}).items():
+        for phase, settings in mapping(content["phases"] or {}, f"{where}: phases").items():
             settings = settings or {}
             if not isinstance(settings, dict) or set(settings) - {"parameters"}:
                 raise ReportError(f"{where}: phase {phase} may hold 'parameters' and nothing else.")
             if not (project.phases / f"{phase}.ipynb").is_file():
                 raise ReportError(f"{where} names phase {phase}, but there is no phases/{phase}.ipynb.")
-            phases[str(phase)] = settings.get("parameters") or {}
+            parameters = settings.get("parameters") or {}
+            phases[str(phase)] = mapping(parameters, f"{where}: the parameters of {phase}")
         return cls(name, phases)

@@ -1,7 +1,8 @@
-"""Where things lie, how files are hashed and written, and the one kind of error of this package."""
+"""Where things lie, how files are hashed, read and written, and the one kind of error of this package."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ReportError(Exception):
@@ -66,14 +69,61 @@ def file_digest(path: Path) -> str:
 def git(project: Project, *arguments: str) -> str | None:
     """What git says; None where it is not installed, or this is no checkout (an unpacked archive)."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=project.root, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=project.root, capture_output=True, text=True, errors="replace"
+        )
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_text(path: Path, where: str = "") -> str:
+    """A text file; ``where`` is how people call it, by default its path.
+
+    Raises
+    ------
+    ReportError
+        If it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start}"
+        raise ReportError(f"{where or path} is not text in UTF-8 ({at}); save it as UTF-8.") from error
+    except OSError as error:
+        raise ReportError(f"{where or path} cannot be read: {error.strerror}.") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file of JSON that :func:`write_json` or a run has left.
+
+    Raises
+    ------
+    ReportError
+        If it is damaged: no text, no JSON, or anything but fields with values.
+    """
+    try:
+        return mapping(json.loads(read_text(path)), str(path))
+    except json.JSONDecodeError as error:
+        raise ReportError(f"{path} is damaged ({error}); put it back, or run again.") from error
+
+
+def mapping(content: Any, where: str) -> dict[str, Any]:
+    """The content, where it is fields with values; else refused."""
+    if not isinstance(content, dict):
+        raise ReportError(f"{where} must hold fields with values, not {content!r:.60}.")
+    return content
+
+
+def no_room(text: str) -> str:
+    """The words in which a text says that a disk or a quota is full; empty where it says no such thing."""
+    return next((words for words in map(os.strerror, NO_ROOM) if words in text), "")
+
+
+def with_cure(reason: str) -> str:
+    """A clause that says why something failed; of a full disk also what to do."""
+    reason = reason.rstrip(".")
+    return f"{reason}; make room and run again" if no_room(reason) else reason
 
 
 def write_atomic(path: Path, content: str) -> None:

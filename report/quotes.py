@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from .project import ReportError
+from .project import ReportError, read_text
 from .runs import State
 
 _GLUE = re.compile(r"\{glue:?[a-z]*\}`(?:[^`<]*<)?([^`>]+)>?`")
@@ -42,7 +42,7 @@ def check_quotes(staged: Path, states: list[State]) -> None:
 def prose(staged: Path) -> Iterator[tuple[str, str]]:
     """Every page's path and its text."""
     for path in sorted([*staged.rglob("*.md"), *(staged / "phases").glob("*.ipynb")]):
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if path.suffix == ".ipynb":
             cells = json.loads(text)["cells"]
             text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from .notebook import Notebook
 from .plan import plan
 from .profile import Profile
 from .progress import Progress, say, span
-from .project import Project, ReportError
+from .project import Project, ReportError, with_cure
 from .runs import State, finished_runs, last_run, state
 
 UNKNOWN_MEMORY = 4 * 2**30  # bytes: what a phase is taken to need when none of its runs is known
@@ -50,7 +51,11 @@ def run_profile(project: Project, profile: Profile, jobs: int | None = None) -> 
     not_done = [f"{now.phase} ({now.status})" for now in build.settled.values() if now.status != "done"]
     if not_done:
         count = f"{len(not_done)} of {len(profile.phases)} phases"
-        raise ReportError(f"{count} are not done: {', '.join(not_done)}; the book was not built.")
+        first = next(now.reasons[0] for now in build.settled.values() if now.status == "failed")
+        raise ReportError(
+            f"{count} are not done: {', '.join(not_done)}; the book was not built, since "
+            f"{textwrap.shorten(first, 160, placeholder=' ...')}"
+        )
     return [build.settled[phase] for phase in profile.phases]
 
 
@@ -106,7 +111,7 @@ class _Build:
         except ReportError as error:
             self._fail(phase, str(error))
         except OSError as error:
-            self._fail(phase, f"{phase}: failed before its first cell: {error}.")
+            self._fail(phase, f"{phase}: failed before its first cell: {with_cure(str(error))}.")
         return True
 
     def look(self) -> None:
@@ -141,7 +146,7 @@ class _Build:
 
     def _fail(self, phase: str, sentence: str) -> None:
         say(sentence)
-        self.settled[phase] = State(phase, "failed")
+        self.settled[phase] = State(phase, "failed", reasons=[sentence])
 
     def _left(self) -> float | None:
         """Seconds until all phases are done, from the times of their last runs."""
@@ -207,4 +212,6 @@ def _last(project: Project, profile: Profile, phase: str) -> dict | None:
 def _why(now: State) -> str:
     if now.status == "stale":
         return "changed: " + "; ".join(now.reasons[:2]) + ("; ..." if len(now.reasons) > 2 else "")
+    if now.status == "damaged":
+        return now.reasons[0]
     return {"missing": "no run yet", "failed": "the last run failed"}.get(now.status, now.status)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from .lock import holder
 from .notebook import Notebook
 from .plan import plan
 from .profile import Profile
-from .project import Project, file_digest, read_json
+from .project import Project, ReportError, file_digest, read_json
 from .source import changed_functions, code_digests
 
 # Files whose hashes are looked at whenever a run is used: a run whose files were damaged since is not.
@@ -35,10 +34,10 @@ class State:
     """One phase of a profile, now."""
 
     phase: str
-    status: str  # done | stale | failed | running | missing
+    status: str  # done | stale | failed | running | damaged | missing
     folder: Path | None = None  # of the run that the status speaks of
     manifest: dict[str, Any] = field(default_factory=dict)  # of a failure or a running one, what there is
-    reasons: list[str] = field(default_factory=list)  # why stale, why failed
+    reasons: list[str] = field(default_factory=list)  # why stale, failed or damaged
 
 
 def states(project: Project, profile: Profile) -> list[State]:
@@ -74,7 +73,8 @@ def state(project: Project, profile: Profile, notebook: Notebook, upstream: Mapp
             return State(phase, "failed", failure.parent, known, [known["reason"]])
     newest = last_run([run for run in finished if run[1]["profile"] == profile.name])
     if newest is None:
-        return State(phase, "missing")
+        unreadable = damaged_manifests(project, phase)
+        return State(phase, "damaged" if unreadable else "missing", reasons=unreadable)
     folder, manifest = newest
     now = _present(project, before, manifest)
     reasons = differences(manifest["parts"], now, _details(project, notebook, folder, manifest))
@@ -108,15 +108,37 @@ def finished_runs(
     project: Project, phase: str, but: Container[Path] = ()
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every folder with a readable manifest, and the manifest; those in ``but`` are passed over."""
-    for path in sorted((project.runs / phase).glob("[!.]*/manifest.json")):
+    for path in _manifests(project, phase):
         if path.parent in but:
             continue
         try:
-            manifest = read_json(path)
-        except json.JSONDecodeError:
-            continue  # no manifest, no run
-        if manifest.get("schema") == SCHEMA:
+            manifest = _read_manifest(path)
+        except ReportError:
+            continue  # no manifest, no run; damaged_manifests names it
+        if manifest["schema"] == SCHEMA:
             yield path.parent, manifest
+
+
+def damaged_manifests(project: Project, phase: str) -> list[str]:
+    """One clause for each manifest that cannot be read, so that its run counts for nothing."""
+    said = []
+    for path in _manifests(project, phase):
+        try:
+            _read_manifest(path)
+        except ReportError as error:
+            said.append(str(error).removesuffix("."))
+    return said
+
+
+def _manifests(project: Project, phase: str) -> list[Path]:
+    return sorted((project.runs / phase).glob("[!.]*/manifest.json"))
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest = read_json(path)
+    if "schema" not in manifest:
+        raise ReportError(f"{path} is damaged (it names no schema); put it back, or run again.")
+    return manifest
 
 
 def last_run(runs: list[tuple[Path, dict[str, Any]]]) -> tuple[Path, dict[str, Any]] | None:

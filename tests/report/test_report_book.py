@@ -60,6 +60,41 @@ def test_the_book_takes_nothing_from_a_run_that_is_not_done(status, tmp_path):
         collect(project, profile, [State(PHASE, status)])
 
 
+@pytest.mark.parametrize("name", ["_toc.yml", "_config.yml"])
+def test_a_malformed_table_of_contents_or_configuration_is_named(tmp_path, name):
+    project = make_project(tmp_path)
+    (tmp_path / "book").mkdir()
+    for file in ("_toc.yml", "_config.yml"):
+        (tmp_path / file).write_text("html: {}\ntitle: A\n" if file != name else "root: [index")
+    with pytest.raises(ReportError, match=f"^{name} is not valid YAML: .*[.]$"):
+        collect(project, read(project)[0], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "free", "error", "sentence"),
+    [
+        ("OSError: [Errno 28] No space left on device", 2**40, OSError, "No space left on device"),
+        ("cut off", 0, OSError, "No space left on device"),
+        ("Segmentation fault", 2**40, ReportError, "Sphinx ended with status 2; see build/book.log"),
+        ("a.md:1: WARNING: b", 2**40, ReportError, "1 warnings; see build/book.log"),
+    ],
+)
+def test_why_a_book_was_not_built(tmp_path, monkeypatch, text, free, error, sentence):
+    project = make_project(tmp_path)
+    (project.build / "book-src").mkdir(parents=True)
+
+    def sphinx(command, stdout, **_):
+        stdout.write(text)
+        (project.build / "book-out" / "_build").mkdir(parents=True)
+        return subprocess.CompletedProcess(command, 2)
+
+    monkeypatch.setattr("report.book.subprocess.run", sphinx)
+    monkeypatch.setattr("report.book.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(free, 0, free))
+    with pytest.raises(error, match=sentence):
+        build_book(project, project.build / "book-src")
+    assert (project.build / "book-out").exists() == (error is ReportError), "half a book takes no room"
+
+
 def test_a_quoted_number_must_exist(tmp_path):
     (tmp_path / "phases").mkdir()
     glue = {"scrapbook": {"name": "level", "mime_prefix": ""}}

@@ -10,13 +10,17 @@ import sys
 import pytest
 from report_project import CELLS, PHASE, make_project, read, set_parameters, write_notebook
 
+from report.__main__ import main
 from report.key import differences, parts_before
 from report.lock import build_lock
 from report.lock import holder as lock_holder
 from report.notebook import Notebook
 from report.profile import Profile
 from report.project import ReportError
+from report.run import _why as why
 from report.run import run_profile
+from report.runs import states
+from report.yamlfile import parse_yaml
 
 
 @pytest.fixture
@@ -53,6 +57,11 @@ def test_a_list_may_stand_for_all(project):
         ("phase: {}", "must hold one key, 'phases'"),
         ("phases: {0-noise: {parameter: {}}}", "may hold 'parameters' and nothing else"),
         ("phases: {", "is not valid YAML"),
+        ("phases: 3", "bad.yaml: phases must hold fields with values, not 3"),
+        ("phases: {0-noise: {parameters: 3}}", "bad.yaml: the parameters of 0-noise must hold fields"),
+        ("phases: {0-noise: {}}\nphases: {0-noise: {}}", "is not valid YAML: 'phases' stands twice"),
+        ("phases: {0-noise: {parameters: {name: 2020-02-31}}}", "is not valid YAML: day is out of range"),
+        ("3", "must hold fields with values, not 3"),
     ],
 )
 def test_profile(project, text, sentence):
@@ -86,10 +95,69 @@ def test_parameters_cell_holds_literals_only(project):
         notebook.defaults()
 
 
-def test_damaged_notebook(project):
-    (project.phases / f"{PHASE}.ipynb").write_text('{"cells": [')
-    with pytest.raises(ReportError, match="is not a readable notebook"):
+def test_merged_keys_are_no_keys_that_stand_twice(project):
+    text = "base: &base {x: 1}\nmore: {<<: *base, x: 2, y: 3}"
+    assert parse_yaml(text, "here")["more"] == {"x": 2, "y": 3}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"cells": [', "{}", "[]", "3", '{"cells": 3, "nbformat": 4, "metadata": {}}']
+)
+def test_damaged_notebook(project, text):
+    (project.phases / f"{PHASE}.ipynb").write_text(text)
+    with pytest.raises(ReportError, match=f"phases/{PHASE}.ipynb is not a readable notebook: .*[.]$"):
         Notebook.read(project, PHASE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"phases/{PHASE}.ipynb", "phases/profiles/etude.yaml", "phases/hypotheses.yaml", "phases/sweeps/x.yaml"],
+)
+def test_a_file_that_is_no_text_or_cannot_be_read_is_named(project, monkeypatch, capsys, name):
+    monkeypatch.setattr("report.__main__.here", lambda: project)
+    path = project.root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes("café".encode("latin-1"))
+    command = ["sweep", name] if "sweeps" in name else ["run"]
+    assert main(command) == 1
+    sentence = f"report: {name} is not text in UTF-8 (byte 3); save it as UTF-8.\n"
+    assert capsys.readouterr().err == sentence
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": 2', b"\xe9"])
+def test_a_damaged_manifest_is_named_and_its_phase_runs_again(project, monkeypatch, capsys, content):
+    monkeypatch.setattr("report.__main__.here", lambda: project)
+    path = project.runs / PHASE / "abc" / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert main(["status"]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith(f"{PHASE:<22} damaged  {path}")
+    (now,) = states(project, read(project)[0])
+    assert why(now) == now.reasons[0]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_is_in_the_way_is_named(project, monkeypatch, capsys, folder):
+    monkeypatch.setattr("report.__main__.here", lambda: project)
+    if folder:
+        (project.build / "report.lock").mkdir(parents=True)
+    else:
+        project.build.write_text("")
+    assert main(["run"]) == 1
+    what = "build/report.lock: Is a directory" if folder else "build: File exists"
+    cure = "move what is there, or let this account write it, and run again"
+    assert capsys.readouterr().err == f"report: {what}; {cure}.\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["build", "--corpus", ""], ["status", "--profile", ""], ["diff", "v0.1.0", "--site", ""]]
+)
+def test_an_empty_value_is_not_taken_for_none(project, monkeypatch, capsys, words):
+    monkeypatch.setattr("report.__main__.here", lambda: project)
+    assert main(words) == 1
+    name = words[-2].removeprefix("--")
+    assert capsys.readouterr().err == f"report: {name}: the value is empty; give one, or leave it out.\n"
 
 
 def test_prose_is_no_part_of_the_key_and_code_is(project):
@@ -121,6 +189,7 @@ def test_limits_are_no_part_of_the_key(project):
         ({"leaves": ["a/b"]}, "leaves 'a/b'; a name has no '/'"),
         ({"warm": ["for m in:"]}, "declares 'warm' .* with 'for m in:', no valid Python: invalid syntax"),
         ({"outputs": ["x"]}, "declares 'outputs' .*; it must give a list of names for each entry"),
+        (3, "'report' in its metadata must hold fields with values, not 3"),
         ({"timeout_s": "1 h"}, "declares 'timeout_s' .* as '1 h'; it must be a number of seconds above 0"),
     ],
 )

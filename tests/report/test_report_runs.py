@@ -92,7 +92,7 @@ def test_a_run_is_done_once_until_something_changes(tmp_path):
     assert "results.json" in now(project).reasons[0]
     # Nor is one whose manifest was cut off: no manifest, no run.
     (done.folder / "manifest.json").write_text('{"key": ')
-    assert now(project).status == "missing"
+    assert now(project).status == "damaged"
 
 
 # Where the next write of a file ends on a device that is always full.
@@ -123,12 +123,12 @@ FAILURES = {
     "disk full of notebook": (
         f"name, pid = 'notebook.ipynb', __import__('os').getppid()\n{FULL}",
         {},
-        "in cell 8 .*OSError: .Errno 28. No space left on device",
+        "in cell 8 .*OSError: .Errno 28. No space left on device.*; make room and run again",
     ),
     "disk full before manifest": (
         f"name, pid = 'manifest.json', BUILDER\n{FULL}",
         {},
-        "after its last cell: .Errno 28. No space left on device",
+        "after its last cell: .Errno 28. No space left on device.*; make room and run again",
     ),
 }
 

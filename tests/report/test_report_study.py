@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -155,6 +157,28 @@ def test_a_failure_holds_up_those_that_read_from_it_and_nothing_else(study, caps
     found = look(study)
     assert [now.status for now in found.values()] == ["done", "failed", "stale", "stale"]
     assert "cell 6 (`raise ValueError('no')`): ValueError: no" in found["1-first"].reasons[0]
+
+
+def test_the_last_line_names_the_first_failure(study):
+    write_study_phase(study.root, "1-first", "raise ValueError('no such thing')")
+    with pytest.raises(ReportError) as refused:
+        build(study)
+    said = "the book was not built, since 1-first: failed in cell 6 (`raise ValueError('no such thing')`): "
+    assert said + "ValueError: no such thing" in str(refused.value)
+
+
+def test_a_disk_that_is_full_before_the_first_cell_has_a_cure(study, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_study_phase(study.root, "0-alone", "1 + 1")
+    monkeypatch.setattr(report.run, "Attempt", full)
+    with pytest.raises(ReportError, match="0-alone"):
+        build(study)
+    said = (
+        "0-alone: failed before its first cell: [Errno 28] No space left on device; make room and run again."
+    )
+    assert said in capsys.readouterr().err
 
 
 def test_an_artefact_that_is_declared_must_be_left(study):
