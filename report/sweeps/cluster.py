@@ -10,6 +10,8 @@ Dask is an optional extra: ``pip install -e '.[cluster]'``.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import shutil
 import subprocess
@@ -17,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ QUEUES = {
     **{"htcondor": "HTCondorCluster", "oar": "OARCluster", "moab": "MoabCluster", "local": "LocalCluster"},
 }
 HOST = "127.0.0.1"  # scheduler, workers and dashboard of a cluster on this machine
-CONNECT = "20s"  # for a running scheduler to answer
+CONNECT_S = 20  # for a running scheduler to answer
 LOST = 10  # workers that may die under a point before it counts as failed
 
 
@@ -61,31 +63,45 @@ def client_of(where: Where) -> Iterator[Any]:
     except ImportError:
         raise ReportError(f"{EXTRA}.") from None
     import dask
+    from distributed.comm import get_address_host_port
 
     dask.config.set({"distributed.scheduler.allowed-failures": LOST})
     if where.scheduler:
         try:
-            connected = distributed.Client(where.scheduler, timeout=CONNECT)
+            get_address_host_port(where.scheduler)
         except ValueError as error:
             raise ReportError(
                 f"--scheduler {where.scheduler} is no address ({error}); give one such as tcp://10.0.0.5:8786."
             ) from error
-        except OSError as error:
+        try:
+            asyncio.run(asyncio.wait_for(_identity(where.scheduler), CONNECT_S))
+        except Exception as error:  # what is no scheduler may answer anything, or nothing
+            said = "what listens there is something else"
+            if isinstance(error, OSError):
+                said = " ".join(str(error).split()) or f"not within {CONNECT_S} s"
             raise ReportError(
-                f"No Dask scheduler answers at {where.scheduler} ({' '.join(str(error).split())}); start one "
-                "with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`."
+                f"No Dask scheduler answers at {where.scheduler} ({said}); start one with "
+                "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`."
             ) from error
-        with connected as client:
+        with distributed.Client(where.scheduler) as client:
             _check_workers(client, where)
             yield client
     elif where.queue:
-        with queue_cluster(where.queue, where.gpu) as cluster:
-            cluster.scale(jobs=where.jobs or 1)
-            with distributed.Client(cluster) as client:
-                yield client
+        with ExitStack() as stack:
+            cluster = stack.enter_context(queue_cluster(where.queue, where.gpu, where.jobs or 1))
+            yield stack.enter_context(distributed.Client(cluster))
     else:
         with local_cluster(where) as cluster, distributed.Client(cluster) as client:
             yield client
+
+
+async def _identity(address: str) -> None:
+    """Ask a scheduler who it is.  A client would do so too, and wait for ever for who says nothing."""
+    import distributed
+
+    connection = distributed.Security().get_connection_args("client")
+    async with distributed.rpc(address, connection_args=connection) as scheduler:
+        await scheduler.identity()
 
 
 def _check_workers(client: Any, where: Where) -> None:
@@ -109,6 +125,7 @@ def local_cluster(where: Where) -> Any:
     workers = {}
     for index in range(min(count, gpus) if gpus else count):
         options: dict[str, Any] = {"nthreads": 1, "host": HOST, "dashboard_address": None}
+        options["silence_logs"] = logging.CRITICAL
         if gpus:
             environment = {"CUDA_VISIBLE_DEVICES": str(index)}
             options |= {"resources": {"GPU": 1}, "env": environment}
@@ -117,7 +134,7 @@ def local_cluster(where: Where) -> Any:
         "cls": distributed.Scheduler,
         "options": {"host": HOST, "port": 0, "dashboard_address": f"{HOST}:0"},
     }
-    return distributed.SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50)
+    return distributed.SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL)
 
 
 def count_gpus() -> int:
@@ -131,13 +148,18 @@ def count_gpus() -> int:
     return said.stdout.count("GPU ") if said.returncode == 0 else 0
 
 
-def queue_cluster(queue: str, gpu: bool) -> Any:
+@contextmanager
+def queue_cluster(queue: str, gpu: bool, jobs: int = 0) -> Iterator[Any]:
     """A cluster whose workers are jobs of a batch queue, by dask-jobqueue's own configuration.
+
+    Parameters
+    ----------
+    jobs : how many are handed to the queue.
 
     Raises
     ------
     ReportError
-        If dask-jobqueue is missing, does not know the queue, or lacks a setting.
+        If dask-jobqueue is missing, does not know the queue, or lacks a setting; or the queue takes no jobs.
     """
     if queue not in QUEUES:
         raise ReportError(f"There is no queue {queue!r}; dask-jobqueue knows: {', '.join(QUEUES)}.")
@@ -151,20 +173,48 @@ def queue_cluster(queue: str, gpu: bool) -> Any:
     prologue = [f"cd {root}", f"export PYTHONPATH={root}"]
     threads = threads_of_a_run()
     options: dict[str, Any] = {"processes": 1, "python": sys.executable, "job_script_prologue": prologue}
-    options["worker_extra_args"] = ["--nthreads", "1", *(["--resources", "GPU=1"] if gpu else [])]
+    options |= {"job_cls": _job_of(kind), "worker_extra_args": ["--resources", "GPU=1"] if gpu else []}
     options["scheduler_options"] = {"dashboard_address": f"{HOST}:0"}
     if queue == "local":
         options |= {"cores": threads, "memory": "2GB"}
         options["scheduler_options"]["host"] = HOST
         options["job_script_prologue"] = []  # this backend takes its script for one command
     try:
-        return kind(**options)
+        cluster = kind(**options)
     except (ValueError, TypeError, RuntimeError, FileNotFoundError) as error:
         said = " ".join(str(error).split())
         where = "~/.config/dask/jobqueue.yaml"
         raise ReportError(
             f"dask-jobqueue cannot use {queue}: {said} Settings such as cores and memory belong in {where}."
         ) from error
+    for _ in range(jobs):  # not by scale(), which would leave it to the log that a job was refused
+        cluster.worker_spec.update(cluster.new_worker_spec())
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(cluster)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ReportError(
+                f"--cluster {queue}: no job could be handed in ({' '.join(str(error).split())}); call this "
+                "where the queue's commands are, or print the job script with --dry-run and try it."
+            ) from error
+        yield cluster
+
+
+def _job_of(kind: Any) -> Any:
+    """The jobs of a queue, with one thread for a worker, and failed where the queue refuses them."""
+    from distributed import Status
+
+    class Job(kind.job_cls):
+        worker_process_threads = 1
+
+        async def start(self) -> None:
+            try:
+                await super().start()
+            except Exception:
+                self.status = Status.failed  # else the cluster would not close
+                raise
+
+    return Job
 
 
 def job_script(project: Project, queue: str | None, gpu: bool) -> str:

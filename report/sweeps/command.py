@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..lock import build_lock
+from ..notebook import Notebook
 from ..progress import say
 from ..project import Project, ReportError, read_json, write_json
 from .drive import Outcome, drive, words
@@ -116,6 +117,7 @@ def spec_of(project: Project, options: argparse.Namespace) -> Spec:
             raise ReportError(f"{' and '.join(given)} belong in {options.what}, which says what is swept.")
         spec = Spec.read(project, path if path.is_absolute() else project.root / path)
         return spec if not options.budget else _with_budget(spec, options.budget)
+    Notebook.path_of(project, path.stem)
     content = {"grid": from_words(options.grid, "grid"), "zip": from_words(options.zip, "zip")}
     content["parameters"] = {
         name: _one(name, values) for name, values in from_words(options.set, "set").items()

@@ -60,28 +60,32 @@ class Sweep:
         """
         notebook = Notebook.read(project, spec.phase)
         notebook.check_declared()
-        given, upstream = _surroundings(project, spec, notebook)
-        given = _as_floats(notebook, given | spec.parameters)
+        surroundings = Profile.read(project, spec.profile)
+        given = _as_floats(notebook, surroundings.phases.get(spec.phase, {}) | spec.parameters)
         conditions = [_condition(text, notebook) for text in spec.where]
+        asked = [_as_floats(notebook, swept) for swept in spec.points()]
+        meant = [(swept, notebook.parameters(given | swept)) for swept in asked]
+        met = [
+            (swept, parameters)
+            for swept, parameters in meant
+            if all(_holds(text, code, parameters) for text, code in conditions)
+        ]
+        if not met:
+            raise ReportError(f"No point of the sweep {spec.name} meets its conditions: {spec.where}.")
+        upstream = _upstream(project, surroundings, notebook)
         name = f"sweep {spec.name}"
+        first = Profile(name, {spec.phase: given | met[0][0]})
+        before = present_before(project, first, notebook, upstream)
         points: dict[str, Point] = {}
-        before: Parts | None = None
-        asked = spec.points()
-        for swept in asked:
-            swept = _as_floats(notebook, swept)
-            parameters = notebook.parameters(given | swept)
-            if not all(_holds(text, code, parameters) for text, code in conditions):
-                continue
+        for swept, parameters in met:
             profile = Profile(name, {spec.phase: given | swept})
-            if before is None:
-                before = present_before(project, profile, notebook, upstream)
             point = Point(swept, profile, before | {"parameters": parameters})
             points.setdefault(point.label, point)
-        if not points:
-            raise ReportError(f"No point of the sweep {spec.name} meets its conditions: {spec.where}.")
-        met = sum(1 for _ in asked)
-        if len(points) < met:
-            say(f"{spec.name}: {len(points)} of {met} points are left by the conditions, each taken once.")
+        if len(points) < len(asked):
+            say(
+                f"{spec.name}: {len(points)} of {len(asked)} points are left by the conditions, "
+                "each taken once."
+            )
         shared = {key: value for key, value in notebook.parameters(given).items() if key not in spec.swept}
         return cls(project, spec, notebook, list(points.values()), upstream, shared)
 
@@ -106,11 +110,8 @@ class Finished:
         return done(self._sweep.project, point.before, same)
 
 
-def _surroundings(
-    project: Project, spec: Spec, notebook: Notebook
-) -> tuple[dict[str, Any], dict[str, State]]:
-    """What the profile gives the phase, and the runs that the phase reads from."""
-    profile = Profile.read(project, spec.profile)
+def _upstream(project: Project, profile: Profile, notebook: Notebook) -> dict[str, State]:
+    """The runs that the phase reads from."""
     upstream: dict[str, State] = {}
     if notebook.reads:
         known = {now.phase: now for now in states(project, profile)}
@@ -119,10 +120,10 @@ def _surroundings(
             if status != "done":
                 raise ReportError(
                     f"{notebook.phase} reads from {phase}, which is {status}; "
-                    f"run `make report PROFILE={spec.profile}` first."
+                    f"run `make report {profile.asked}` first."
                 )
             upstream[phase] = known[phase]
-    return dict(profile.phases.get(spec.phase, {})), upstream
+    return upstream
 
 
 def _as_floats(notebook: Notebook, given: dict[str, Any]) -> dict[str, Any]:
@@ -161,4 +162,5 @@ def _holds(text: str, code: Any, parameters: dict[str, Any]) -> bool:
     try:
         return bool(eval(code, {"__builtins__": {}}, CALLS | parameters))
     except Exception as error:
-        raise ReportError(f"The condition `{text}` fails: {error}.") from error
+        said = ": ".join(filter(None, [type(error).__name__, str(error).rstrip(".")]))
+        raise ReportError(f"The condition `{text}` fails: {said}.") from error

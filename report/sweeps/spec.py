@@ -26,9 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..project import Project, ReportError, digest
+from ..yamlfile import parse_yaml, read_yaml
 
 KEYS = ("notebook", "profile", "parameters", "grid", "zip", "list", "random", "where", "budget")
 ATTRIBUTES = {"zip": "zipped", "list": "listed", "random": "drawn"}  # where a key is Python's own name
@@ -64,11 +63,8 @@ class Spec:
         if not path.is_file():
             known = ", ".join(sorted(p.name for p in (project.phases / "sweeps").glob("*.yaml"))) or "none"
             raise ReportError(f"There is no sweep {where}; in phases/sweeps there are: {known}.")
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ReportError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(content, dict) or not isinstance(content.get("notebook"), str):
+        content = read_yaml(path, where)
+        if not isinstance(content.get("notebook"), str):
             raise ReportError(f"{where} must name its 'notebook', such as 0-foundation.")
         for key in content:
             if key not in KEYS:
@@ -150,20 +146,23 @@ def from_words(words: list[str], what: str) -> dict[str, list]:
     found: dict[str, list] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        example = f"--{what} {name or 'layer'}=1,3,5"
+        example = _example(what, name if name.isidentifier() else "layer")
         if not equals or not name.isidentifier():
             raise ReportError(f"--{what} {word} is not name=values, such as {example}.")
-        try:
-            values = yaml.safe_load(text if text.lstrip().startswith("[") else f"[{text}]")
-        except yaml.YAMLError as error:
-            said = " ".join(str(error).split())
-            raise ReportError(f"--{what} {word}: the values are not valid YAML ({said}).") from error
+        listed = text if text.lstrip().startswith("[") else f"[{text}]"
+        values = parse_yaml(listed, f"What --{what} {word} gives")
         if not isinstance(values, list) or not values:
             raise ReportError(f"--{what} {word} gives no values; write them as {example}.")
         if name in found:
             raise ReportError(f"--{what} gives {name} twice; write all its values at one place.")
         found[name] = values
     return found
+
+
+def _example(what: str, name: str) -> str:
+    if what == "budget":
+        return "--budget runs=100"
+    return f"--{what} {name}={'1' if what == 'set' else '1,3,5'}"
 
 
 def _draw(draw: random.Random, rule: dict[str, list]) -> Any:

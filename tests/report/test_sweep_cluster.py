@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -139,7 +140,8 @@ def test_the_job_script_can_be_read_before_it_is_sent(tmp_path, monkeypatch):
     project = make_sweep_project(tmp_path)
     with dask.config.set({"jobqueue.slurm.cores": 4, "jobqueue.slurm.memory": "8GB"}):
         script = job_script(project, "slurm", gpu=True)
-    assert "#SBATCH" in script and "--nthreads 1" in script and "GPU=1" in script
+    assert "#SBATCH" in script and "--cpus-per-task=4" in script and "GPU=1" in script
+    assert "--nthreads 1" in script and script.count("--nthreads") == 1
     assert f"export PYTHONPATH={ROOT}" in script
 
 
@@ -158,7 +160,7 @@ def test_what_is_refused(tmp_path, monkeypatch, capsys):
     project = make_sweep_project(tmp_path)
     monkeypatch.setattr("report.__main__.here", lambda: project)
     monkeypatch.setattr(cluster, "count_gpus", lambda: 0)
-    monkeypatch.setattr(cluster, "CONNECT", "2s")
+    monkeypatch.setattr(cluster, "CONNECT_S", 2)
     path = str(written(project, grid={"layer": [1]}))
     for words, sentence in [
         (["--scheduler", "tcp://127.0.0.1:9"], "No Dask scheduler answers at tcp://127.0.0.1:9"),
@@ -171,6 +173,65 @@ def test_what_is_refused(tmp_path, monkeypatch, capsys):
     ]:
         assert main(["sweep", path, *words]) == 1
         assert f"report: {sentence}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("greeting", "sentence"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "what listens there is something else"), (b"", "not within 2 s")],
+)
+def test_what_listens_and_is_no_scheduler(monkeypatch, greeting, sentence):
+    monkeypatch.setattr(cluster, "CONNECT_S", 2)
+    greeted: list[socket.socket] = []
+
+    def greet() -> None:
+        greeted.append(server.accept()[0])
+        greeted[0].sendall(greeting)
+
+    with socket.create_server((cluster.HOST, 0)) as server:
+        threading.Thread(target=greet, daemon=True).start()
+        address = f"tcp://{cluster.HOST}:{server.getsockname()[1]}"
+        with pytest.raises(ReportError, match=rf"No Dask scheduler answers at {address} \({sentence}"):
+            with client_of(Where(scheduler=address)):
+                pass
+    greeted[0].close()
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "why"),
+    [
+        (None, "No such file or directory: 'sbatch'"),
+        ("#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n", "no such partition"),
+    ],
+)
+def test_a_queue_that_takes_no_jobs_ends_the_call(tmp_path, monkeypatch, capsys, sbatch, why):
+    import dask
+
+    (tmp_path / "bin").mkdir()
+    if sbatch:
+        (tmp_path / "bin" / "sbatch").write_text(sbatch)
+        (tmp_path / "bin" / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    project = make_sweep_project(tmp_path / "study")
+    monkeypatch.setattr("report.__main__.here", lambda: project)
+    path = str(written(project, grid={"layer": [1, 2]}))
+    with dask.config.set({"jobqueue.slurm.cores": 1, "jobqueue.slurm.memory": "2GB"}):
+        assert main(["sweep", path, "--cluster", "slurm", "--jobs", "2"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("report: --cluster slurm: no job could be handed in (") and why in said[-1]
+    assert not any("points go to" in line or "Traceback" in line for line in said)
+
+
+def test_workers_here_end_without_a_word(tmp_path):
+    script = tmp_path / "script.py"  # workers import it, so it is a file
+    script.write_text(
+        "from report.sweeps.cluster import Where, client_of\n\nif __name__ == '__main__':\n"
+        "    with client_of(Where(jobs=1)) as client:\n        client.wait_for_workers(1, timeout=60)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=90
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_worker_says_what_it_lacks(tmp_path):

@@ -67,7 +67,7 @@ def test_a_sweep_resumes_and_shares_runs_with_phases(project):
 
 
 def test_one_point_that_fails_does_not_stop_the_others(project, capsys):
-    code = [*CODE, "assert layer != 2, 'layer 2 is out of order.'"]
+    code = [*CODE, "assert layer != 2, 'layer 2 is out of order..'"]
     write_phase(project.root, PHASE, code, {"outputs": {"numbers": ["bend"]}}, PARAMETERS, "# Bend")
     sweep = planned(project, grid={"layer": [1, 2, 3]})
     outcome = drive(sweep, warm=False)

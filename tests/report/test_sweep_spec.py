@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from report_project import write_phase
 from sweep_project import PHASE, make_sweep_project, planned, written
 
 from report.__main__ import main
@@ -86,7 +87,11 @@ def test_conditions_choose_points(project):
         ({"grid": {"layer": [1]}, "where": ["__import__('os')"]}, "may call nothing but len, min"),
         ({"grid": {"layer": [1]}, "where": ["layer.real"]}, "holds Attribute, which conditions do not take"),
         ({"grid": {"layer": [1]}, "where": ["layer >"]}, "The condition `layer >` is not valid"),
-        ({"grid": {"layer": [1]}, "where": ["layer < name"]}, "The condition `layer < name` fails"),
+        (
+            {"grid": {"layer": [1]}, "where": ["layer < name"]},
+            "The condition `layer < name` fails: TypeError: '<'",
+        ),
+        ({"grid": {"layer": [1]}, "where": ["[0] * 999999999999999"]}, "fails: MemoryError[.]"),
         ({"grid": {"layer": [1]}, "profile": "tiny"}, "no profile 'tiny'; there are: etude"),
         ({"grid": {"layer": list(range(400)), "strength": [0.0] * 400}}, "160000 points; more than 100000"),
     ],
@@ -103,6 +108,11 @@ def test_refused_before_anything_runs(project, content, sentence):
         ("grid: {layer: [1]}", "must name its 'notebook'"),
         (f"notebook: {PHASE}\ngird: {{layer: [1]}}", "holds 'gird', which nobody reads; known are: notebook"),
         ("notebook: {", "is not valid YAML"),
+        (
+            f"notebook: {PHASE}\ngrid: {{layer: [1]}}\ngrid: {{layer: [2]}}",
+            "not valid YAML: 'grid' stands twice",
+        ),
+        ("- 3", r"phases/sweeps/bad.yaml must hold fields with values, not \[3\]"),
         ("notebook: 9-none\ngrid: {layer: [1]}", "There is no notebook phases/9-none.ipynb"),
     ],
 )
@@ -132,12 +142,16 @@ def test_values_on_the_command_line_are_yaml():
     }
     for words, sentence in [
         (["layer"], "--grid layer is not name=values, such as --grid layer=1,3,5"),
-        (["layer=[1"], r"--grid layer=\[1: the values are not valid YAML"),
+        (["layer=[1"], r"What --grid layer=\[1 gives is not valid YAML"),
         (["layer=1", "layer=2"], "--grid gives layer twice"),
         (["layer=[]"], "gives no values"),
+        (["1x"], "such as --grid layer=1,3,5"),
     ]:
         with pytest.raises(ReportError, match=sentence):
             from_words(words, "grid")
+    for what, example in [("budget", "--budget runs=100"), ("set", "--set xx=1")]:
+        with pytest.raises(ReportError, match=f"such as {example}[.]"):
+            from_words(["xx"], what)
 
 
 def test_the_command_lists_points_and_refuses_in_one_line(project, monkeypatch, capsys):
@@ -157,7 +171,32 @@ def test_the_command_lists_points_and_refuses_in_one_line(project, monkeypatch, 
         ([notebook], "nothing is swept"),
         ([notebook, "--grid", "layer=1", "--name", "a/b"], "'a/b' is no name for a sweep"),
         ([notebook, "--grid", "layer=1", "--jobs", "0"], "--jobs 0: it must be 1 or more"),
+        (["nope"], "There is no notebook phases/nope.ipynb; there are: 3-bend"),
+        (["README.md"], "There is no notebook phases/README.ipynb; there are: 3-bend"),
+        ([notebook, "--grid", "layer=1", "--scheduler", ""], "scheduler: the value is empty; give one"),
     ]:
         assert main(["sweep", *words]) == 1
         said = capsys.readouterr().err
         assert said.startswith("report: ") and sentence in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"grid": {"foo": [1]}}, "has no parameter 'foo'"),
+        ({"grid": {"layer": [1]}, "parameters": {"nope": 1}}, "has no parameter 'nope'"),
+        ({"grid": {"layer": ["one"]}}, "parameter layer = 'one' is a str"),
+        ({"grid": {"layer": [1]}, "where": ["layer <"]}, "The condition `layer <` is not valid"),
+        ({"grid": {"layer": [1]}, "where": ["layer > 1"]}, "meets its conditions"),
+        (
+            {"grid": {"layer": [1]}},
+            "reads from 0-first, which is missing; run `make report PROFILE=etude` first",
+        ),
+    ],
+)
+def test_what_is_asked_is_checked_before_the_phases_that_it_reads_from(tmp_path, content, sentence):
+    project = make_sweep_project(tmp_path, reads={"0-first": ["sum.json"]})
+    write_phase(tmp_path, "0-first", ["1 + 1"], {"leaves": ["sum.json"]}, "seed = 0", "# First")
+    (project.phases / "profiles" / "etude.yaml").write_text(f"phases: {{0-first: {{}}, {PHASE}: {{}}}}")
+    with pytest.raises(ReportError, match=sentence):
+        planned(project, **content)
