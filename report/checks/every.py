@@ -35,7 +35,7 @@ def check_everything(
     """
     html, found = project.html, states(project, profile)
     counts, problems = check_book(html)
-    problems += [*check_states(found), *check_declared(project, found)]
+    problems += [*check_states(found, profile), *check_declared(project, found)]
     problems += [*check_labels(html), *check_sizes(html), *check_references(project)]
     problems += check_escaping(html, [now for now in found if now.status == "done"])
     more, live = _in_browser(project, html) if browser else ({}, [])

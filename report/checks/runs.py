@@ -6,18 +6,22 @@ import re
 from collections.abc import Iterator
 
 from ..notebook import Notebook
-from ..project import Project, read_json
+from ..profile import Profile
+from ..project import Project, read_json, read_text
 from ..runs import State
 
 SOURCES = ("book/*.md", "etude/*.md", "phases/*.ipynb", "phases/*.yaml", "paper/**/*.md")
 
 
-def check_states(states: list[State]) -> Iterator[str]:
+def check_states(states: list[State], profile: Profile) -> Iterator[str]:
     """Runs that are not of today's code, or failed."""
     for now in states:
         if now.status != "done":
             why = f" ({now.reasons[0]})" if now.reasons else ""
-            yield f"{now.phase} is {now.status}{why}"
+            yield (
+                f"{now.phase} is {now.status}{why}; run `make report {profile.asked}`, or name the profile "
+                "that the book was made with (--profile)"
+            )
 
 
 def check_declared(project: Project, states: list[State]) -> Iterator[str]:
@@ -39,9 +43,9 @@ def check_references(project: Project) -> Iterator[str]:
     path = project.root / "book" / "references.bib"
     if not path.is_file():
         return
-    keys = re.findall(r"^@\w+\{([^,\s]+),", path.read_text(encoding="utf-8"), re.M)
+    keys = re.findall(r"^@\w+\{([^,\s]+),", read_text(path), re.M)
     files = [file for pattern in SOURCES for file in project.root.glob(pattern)]
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    text = "\n".join(read_text(file) for file in files)
     cited = set(re.findall(r"[\w:.+-]+", text))
     for key in keys:
         if key not in cited:

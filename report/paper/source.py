@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..answer import answer
 from ..collect import authors
 from ..hypotheses import FILE, Register, read
 from ..profile import Profile
-from ..project import Project, ReportError, read_json
+from ..project import Project, ReportError, read_json, read_text
 from ..runs import State, states
 from ..verdict_page import claims_of
 from ..verdicts import Judged, judge
+from ..yamlfile import parse_yaml
 
 KINDS = {1: "technical-report", 2: "workshop-paper", 3: "full-paper"}
 BLOCK = re.compile(r"^```\{(figure-of|table-of|verdicts-of)\} *([^\n]*)$", re.M)
@@ -69,9 +68,10 @@ class Paper:
         for phase in front["phases"]:
             status = found[phase].status if phase in found else "not in the profile"
             if status != "done":
+                smaller = f", or make a smaller paper with PHASE={kind - 1}" if kind > min(KINDS) else ""
                 raise ReportError(
                     f"The {name.replace('-', ' ')} needs {phase}, which is {status}; run `make report "
-                    f"{profile.asked}` first, or make a smaller paper with PHASE={max(1, kind - 1)}."
+                    f"{profile.asked}` first{smaller}."
                 )
         done = {phase: now for phase, now in found.items() if now.status == "done"}
         results = {phase: read_json(now.folder / "results.json") for phase, now in done.items()}
@@ -180,15 +180,11 @@ def largest(project: Project, profile: Profile) -> int:
 
 def _front(path: Path) -> tuple[dict[str, Any], str]:
     """The block of YAML at the top, and the text after it."""
-    match = re.match(r"---\n(.*?)\n---\n(.*)", path.read_text(encoding="utf-8"), re.S)
-    try:
-        front = yaml.safe_load(match.group(1)) if match else None
-    except yaml.YAMLError as error:
-        raise ReportError(f"paper/{path.name}: {' '.join(str(error).split())}") from error
+    where = f"paper/{path.name}"
+    match = re.match(r"---\n(.*?)\n---\n(.*)", read_text(path, where), re.S)
+    front = parse_yaml(match.group(1), f"The block at the top of {where}") if match else None
     if not isinstance(front, dict) or set(front) != {"title", "phases", "abstract"}:
-        raise ReportError(
-            f"paper/{path.name} must begin with a block of title, phases and abstract, between '---'."
-        )
+        raise ReportError(f"{where} must begin with a block of title, phases and abstract, between '---'.")
     return front, match.group(2)
 
 
@@ -197,6 +193,6 @@ def _include(folder: Path, text: str) -> str:
         part = folder / match.group(1)
         if not part.is_file():
             raise ReportError(f"The paper includes paper/{match.group(1)}, which is not there.")
-        return part.read_text(encoding="utf-8").strip()
+        return read_text(part, f"paper/{match.group(1)}").strip()
 
     return _INCLUDE.sub(content, text)

@@ -10,6 +10,7 @@ from typing import Any
 from ..corpus import add_study, study
 from ..lock import build_lock
 from ..profile import Profile
+from ..progress import say
 from ..project import Project, ReportError, write_atomic
 from .diff import compare
 from .record import published, working
@@ -26,17 +27,17 @@ def add_arguments(commands: Any) -> None:
     diff.add_argument("old", help="a published version")
     diff.add_argument("new", nargs="?", help="another one (default: the working tree's finished runs)")
     diff.add_argument("--json", action="store_true", help="print JSON instead of text")
-    diff.add_argument("--page", type=Path, metavar="FILE.html", help="also write a page")
-    text = 'also write the summary into CHANGELOG.md, under "Results changed"'
+    diff.add_argument("--page", metavar="FILE.html", help="also write a page")
+    text = 'also write the summary into CHANGELOG.md, under "Results changed" of the newest version'
     diff.add_argument("--changelog", action="store_true", help=text)
     for command in (publish, diff):
         add_study(command)
         text = "the folder of versions (default: build/site)"
-        command.add_argument("--site", type=Path, help=text)
+        command.add_argument("--site", help=text)
 
 
 def run(project: Project, options: argparse.Namespace) -> int:
-    site = (options.site or project.build / "site").resolve()
+    site = Path(options.site or project.build / "site").resolve()
     profile = study(project, options)
     return {"publish": _publish, "diff": _diff}[options.command](project, profile, site, options)
 
@@ -54,11 +55,14 @@ def _diff(project: Project, profile: Profile, site: Path, options: argparse.Name
     old = published(site, options.old)
     new = published(site, options.new) if options.new else working(project, profile)
     found = compare(old, new)
-    if options.page:
-        if options.page.is_dir():
-            raise ReportError(f"--page {options.page} is a folder; name a file such as diff.html.")
-        write_atomic(options.page, as_page(found))
+    changelog = project.root / "CHANGELOG.md"
+    if options.page and Path(options.page).is_dir():
+        raise ReportError(f"--page {options.page} is a folder; name a file such as diff.html.")
     if options.changelog:
-        into_changelog(project.root / "CHANGELOG.md", found)
+        into_changelog(changelog, found)
+        say(f"Written: {project.relative(changelog)}")
+    if options.page:
+        write_atomic(Path(options.page), as_page(found))
+        say(f"Written: {options.page}")
     print(json.dumps(found.as_plain(), indent=2, ensure_ascii=False) if options.json else as_text(found))
     return 0

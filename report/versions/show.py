@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..project import ReportError, write_atomic
+from ..project import ReportError, read_text, write_atomic
 from .diff import Difference, Number
 
-HEADING = "### Results changed"
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color-scheme:light dark}table{border-collapse:collapse}"
@@ -83,17 +82,25 @@ def changelog_lines(found: Difference) -> list[str]:
     apart = [number for number in found.numbers if number.overlap is False]
     lines += [f"- {'; '.join(_number(number)[:2])}: the intervals are apart." for number in apart[:10]]
     counts = {
-        "numbers": len(found.numbers),
-        "figures": len(found.figures),
-        "tables": len(found.tables),
-        "sounds": len(found.audio),
+        "number": len(found.numbers),
+        "figure": len(found.figures),
+        "table": len(found.tables),
+        "sound": len(found.audio),
     }
-    said = ", ".join(f"{number} {what}" for what, number in counts.items() if number) or "nothing else"
-    return [*lines, f"- Against {found.old}: {said} differ ({len(apart)} numbers with intervals apart)."]
+    differ = [_counted(number, what) for what, number in counts.items() if number]
+    if not differ:
+        return [*lines, "- No number, figure, table or sound differs."]
+    verb = "differs" if sum(counts.values()) == 1 else "differ"
+    tail = f"; the intervals of {_counted(len(apart), 'number')} are apart" if apart else ""
+    return [*lines, f"- {', '.join(differ)} {verb}{tail}."]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def into_changelog(path: Path, found: Difference) -> None:
-    """Put the summary under "Results changed" of the changelog's first version; an older one is replaced.
+    """Put the summary in front of the changelog's newest version; one of the same two versions is replaced.
 
     Raises
     ------
@@ -102,14 +109,17 @@ def into_changelog(path: Path, found: Difference) -> None:
     """
     if not path.is_file():
         raise ReportError(f"There is no {path.name}; write one with a heading `## [Unreleased]`.")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, path.name)
     start = re.search(r"^## .*$", text, re.M)
     if start is None:
         raise ReportError(f"{path.name} has no heading of a version; write `## [Unreleased]`.")
-    rest = text[start.end() :]
-    end = re.search(r"^## ", rest, re.M)
-    mine, others = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
-    mine = re.sub(rf"^{HEADING}\n.*?(?=^### |\Z)", "", mine, flags=re.M | re.S).rstrip("\n")
-    summary = "\n".join([HEADING, "", *changelog_lines(found)])
-    text = f"{text[: start.end()]}{mine}\n\n{summary}\n" + (f"\n{others}" if others else "")
-    write_atomic(path, text)
+    heading = f"### Results changed, {found.old} → {found.new}"
+    summary = "\n".join([heading, "", *changelog_lines(found)]) + "\n\n"
+    again = re.search(rf"^{re.escape(heading)}\n.*?(?=^##|\Z)", text, re.M | re.S)
+    if again:
+        text = text[: again.start()] + summary + text[again.end() :]
+    else:  # after the version's own words, before its other sections
+        section = re.compile(r"^##|\Z", re.M).search(text, start.end())
+        before = text[: section.start()].rstrip("\n")
+        text = f"{before}\n\n{summary}{text[section.start() :]}"
+    write_atomic(path, text.rstrip("\n") + "\n")

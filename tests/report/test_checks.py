@@ -89,7 +89,11 @@ def test_runs_and_what_they_left_undeclared(tmp_path):
     ]
     assert list(check_declared(project, [State(PHASE, "stale", run)])) == []
     states = [State(PHASE, "done"), State("1-b", "stale", reasons=["lock: 1 → 2"]), State("2-c", "missing")]
-    assert list(check_states(states)) == ["1-b is stale (lock: 1 → 2)", "2-c is missing"]
+    cure = "run `make report PROFILE=etude`, or name the profile that the book was made with (--profile)"
+    assert list(check_states(states, read(project)[0])) == [
+        f"1-b is stale (lock: 1 → 2); {cure}",
+        f"2-c is missing; {cure}",
+    ]
 
 
 def test_works_that_nobody_cites(tmp_path):

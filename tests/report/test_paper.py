@@ -171,6 +171,17 @@ def test_what_is_refused(project, old, new, sentence):
         sources(project)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "end"),
+    [(1, "technical-report", "first"), (2, "workshop-paper", "first, or make a smaller paper with PHASE=1")],
+)
+def test_a_smaller_paper_is_named_where_there_is_one(project, kind, name, end):
+    text = TEXT.replace(f"phases: [{PHASE}]", "phases: [3-steering]")
+    (project.root / "paper" / f"{name}.md").write_text(text)
+    with pytest.raises(ReportError, match=rf"run `make report PROFILE=etude` {end}[.]$"):
+        Paper.read(project, read(project)[0], kind)
+
+
 def test_the_largest_paper_that_a_profile_has(project):
     profile, _ = read(project)
     assert largest(project, profile) == 1

@@ -135,7 +135,7 @@ def test_a_page_takes_names_as_text_and_the_changelog_takes_the_summary(tmp_path
     assert changelog_lines(found) == [
         "- G1: supported → contradicted.",
         "- 0-a: x; 1 [0.9, 1.1] → 2 [1.9, 2.1]: the intervals are apart.",
-        "- Against v0.1.0: 2 numbers differ (1 numbers with intervals apart).",
+        "- 2 numbers differ; the intervals of 1 number are apart.",
     ]
     path = tmp_path / "CHANGELOG.md"
     path.write_text("# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing.\n\n## [0.1.0]\n\n- First.\n")
@@ -143,10 +143,17 @@ def test_a_page_takes_names_as_text_and_the_changelog_takes_the_summary(tmp_path
     once = path.read_text()
     into_changelog(path, found)
     assert path.read_text() == once, "a summary that is there already is replaced"
-    assert once.startswith(
-        "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing.\n\n### Results changed\n\n- G1"
+    assert once.startswith("# Changelog\n\n## [Unreleased]\n\n### Results changed, v0.1.0 → v0.2.0\n\n- G1")
+    assert once.endswith("apart.\n\n### Added\n\n- A thing.\n\n## [0.1.0]\n\n- First.\n")
+    into_changelog(path, compare(new, new))
+    newest, _, before = path.read_text().partition("### Results changed, v0.1.0 → v0.2.0\n")
+    assert newest.endswith("v0.2.0 → v0.2.0\n\n- No number, figure, table or sound differs.\n\n")
+    assert before == once.partition("v0.1.0 → v0.2.0\n")[2], "one of other versions stays"
+    path.write_text("# Changelog\n\n## [Unreleased]\n")
+    into_changelog(path, found)
+    assert path.read_text().startswith(
+        "# Changelog\n\n## [Unreleased]\n\n### Results changed, v0.1.0 → v0.2.0\n\n-"
     )
-    assert once.endswith("apart).\n\n## [0.1.0]\n\n- First.\n")
     path.write_text("nothing")
     with pytest.raises(ReportError, match="has no heading of a version"):
         into_changelog(path, found)
@@ -324,8 +331,9 @@ def test_two_real_versions_differ_in_what_was_changed_and_the_switcher_leads_acr
     assert "0-noise: level" in page.read_text() and "supported → contradicted" in page.read_text()
     (root / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n")
     assert main(["diff", "v0.1.0", "v0.2.0", "--site", str(site), "--changelog"]) == 0
-    capsys.readouterr()
-    assert "### Results changed\n\n- G1: supported → contradicted." in (root / "CHANGELOG.md").read_text()
+    assert "Written: CHANGELOG.md" in capsys.readouterr().err
+    heading = "### Results changed, v0.1.0 → v0.2.0"
+    assert f"{heading}\n\n- G1: supported → contradicted." in (root / "CHANGELOG.md").read_text()
     assert main(["diff", "v0.2.0", "--site", str(site)]) == 0
     assert "nothing differs (2 numbers are the same)" in capsys.readouterr().out
     # Opened as a file and over HTTP, with no network: the switcher leads to the same page of the other one.
