@@ -123,6 +123,7 @@ def test_a_process_takes_as_many_threads_as_this_one(two, threads):
 
 @TWO
 def test_a_models_clips_are_the_same_in_two_processes(monkeypatch):
+    """The tokens; numbers up to rounding, which may hang on where in memory an array lies."""
     model = interp.load("etude", device="cpu")
     vector = Vector(
         torch.randn(model.d_model, generator=torch.Generator().manual_seed(0)).numpy(), site="resid.1"
@@ -140,9 +141,9 @@ def test_a_models_clips_are_the_same_in_two_processes(monkeypatch):
     heard = compare.pooled_by_layer(model, again, progress=False)
     monkeypatch.delenv(VARIABLE)
     for layer, x in compare.pooled_by_layer(model, again, progress=False).items():
-        np.testing.assert_array_equal(x, heard[layer])
+        np.testing.assert_allclose(x, heard[layer], rtol=1e-4, atol=1e-5)
     assert torch.equal(together.clips.tokens, alone.clips.tokens)
-    assert torch.equal(together.clips.audio, alone.clips.audio)
+    torch.testing.assert_close(together.clips.audio, alone.clips.audio, rtol=1e-4, atol=1e-5)
     assert together.table.equals(alone.table)
 
 
