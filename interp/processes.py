@@ -1,7 +1,7 @@
 """Independent pieces of work in several processes: the same numbers, up to rounding, sooner.
 
 A small model leaves the cores of a CPU idle, and more threads change the order of sums and with it the last
-digits of a result.  Processes of equally many threads do not.
+digits of a result.  Processes of equally many threads, torch's and those of numpy's BLAS, do not.
 """
 
 from __future__ import annotations
@@ -87,11 +87,14 @@ def each(
     import torch
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from threadpoolctl import threadpool_info
 
-    with parallel_config("loky", n_jobs=number, inner_max_num_threads=torch.get_num_threads()):
+    threads = torch.get_num_threads()
+    blas = max((p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"), default=threads)
+    with parallel_config("loky", n_jobs=number, inner_max_num_threads=blas):
         workers = Parallel(batch_size=1, pre_dispatch=number, return_as="generator")
     try:
-        done = list(tqdm(workers(delayed(_told)(run, item, os.getpid()) for item in items), **bar))
+        done = list(tqdm(workers(delayed(_told)(run, item, os.getpid(), threads) for item in items), **bar))
     except TerminatedWorkerError as error:
         raise InterpError(
             f"One of {number} processes was killed, perhaps for want of memory; set {VARIABLE}=1 to take one."
@@ -113,8 +116,11 @@ class Told(NamedTuple):
     modules: set[str]  # that it has loaded, besides installed libraries
 
 
-def _told(run: Callable[[Item], Result], item: Item, asker: int) -> tuple[Result, Told]:
+def _told(run: Callable[[Item], Result], item: Item, asker: int, threads: int) -> tuple[Result, Told]:
+    import torch
+
     _end_with(asker)
+    torch.set_num_threads(threads)
     os.environ[VARIABLE] = "1"  # what is asked for in here is done here
     before = len(halving.EVENTS)
     result = run(item)

@@ -40,23 +40,18 @@ def test_sounds_average_channels_and_refuse_other_shapes():
 
 
 def test_several_processes_measure_what_one_does(music, monkeypatch):
-    """Up to rounding: how sums are rounded may hang on where in memory an array lies."""
-
-    def alike(found, expected, name=""):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=name)
-
     monkeypatch.setenv("INTERP_PROCESSES", "2")
     _, alone = music
     together = Sounds(alone.waveforms, alone.sample_rate).measured()
     assert {"cues", "classes", "timbre"} <= vars(together).keys(), "measured, not left for later"
     for cue, values in alone.cues.items():
-        alike(together.cues[cue], values, cue)
-    alike(together.timbre, alone.timbre)
-    alike(together.degrees, alone.degrees)
+        np.testing.assert_array_equal(together.cues[cue], values, err_msg=cue)
+    np.testing.assert_array_equal(together.timbre, alone.timbre)
+    np.testing.assert_array_equal(together.degrees, alone.degrees)
     some = together[3:7]
     assert {"cues", "classes", "timbre"} <= vars(some).keys(), "not measured again"
-    np.testing.assert_array_equal(some.cues["level"], together.cues["level"][3:7])
-    np.testing.assert_array_equal(some.degrees, together.degrees[3:7])
+    np.testing.assert_array_equal(some.cues["level"], alone.cues["level"][3:7])
+    np.testing.assert_array_equal(some.degrees, alone.degrees[3:7])
 
 
 def test_an_unmeasured_cue_is_at_the_mean():
