@@ -63,7 +63,7 @@ def build_book(project: Project, staged: Path) -> bool:
         lines = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in lines[:20] or text.splitlines()[-20:]:
             print(line.replace(str(staged), "book-src"), file=sys.stderr)
-        why = f"{len(lines)} warnings" if lines else f"Sphinx ended with status {done.returncode}"
+        why = f"warnings: {len(lines)}" if lines else f"Sphinx ended with status {done.returncode}"
         raise ReportError(f"The book was not built: {why}; see {project.relative(log)}.")
     stamp.unlink(missing_ok=True)
     project.html.parent.mkdir(parents=True, exist_ok=True)

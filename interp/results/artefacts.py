@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..disk import replacing
 from ..errors import InterpError
 from . import ROOT, run_dir
 
@@ -41,7 +42,7 @@ def leave(name: str, write: Callable[[Path], Any]) -> Path:
     Raises
     ------
     InterpError
-        If the name is not declared, or nothing was written.
+        If the name is not declared, or nothing was or could be written.
 
     Examples
     --------
@@ -55,12 +56,11 @@ def leave(name: str, write: Callable[[Path], Any]) -> Path:
     partial = folder / f".{os.getpid()}" / name
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(partial)
-        if not partial.exists():
-            raise InterpError(f"Artefact {name!r} was not written to the path that was given, {partial}.")
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        os.replace(partial, folder / name)
+        with replacing(folder / name, f"artefact {name!r}") as whole:
+            write(partial)
+            if not partial.exists():
+                raise InterpError(f"Artefact {name!r} was not written to the path that was given, {partial}.")
+            os.replace(partial, whole)
     finally:
         shutil.rmtree(partial.parent)
     return folder / name

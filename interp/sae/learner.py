@@ -22,7 +22,10 @@ kernels of :mod:`interp.sae.sparse`; the dense one, for all else, leaves them to
 from __future__ import annotations
 
 import math
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -187,10 +190,14 @@ class Learner:
         self.seen += len(x)
         self.refit = refit and self.config.architecture == "standard"
         rate = self.config.learning_rate * rate_factor
-        variance = float((x - x.mean(0)).square().sum())
-        if not variance > 0:
-            raise InterpError(f"All {len(x)} vectors of a batch are the same: mix rows across clips.")
-        squared_error, fires = (self._sparse_step if self.sparse else self._dense_step)(x, rate)
+        if self.sparse:
+            from .sparse import Crew
+        with Crew() if self.sparse else nullcontext() as share:
+            variance = float((x - x.mean(0)).square().sum())
+            if not variance > 0:
+                raise InterpError(f"All {len(x)} vectors of a batch are the same: mix rows across clips.")
+            how = self._dense_step if share is None else partial(self._sparse_step, share)
+            squared_error, fires = how(x, rate)
         if not math.isfinite(squared_error):
             raise InterpError(
                 f"Training diverged at step {self.steps} (rate {self.config.learning_rate:g}, seed "
@@ -206,31 +213,32 @@ class Learner:
         """[d_sae], which features have not fired for ``dead_after`` vectors."""
         return self.seen - self.fired > self.config.dead_after
 
-    def _sparse_step(self, x: torch.Tensor, rate: float) -> tuple[float, torch.Tensor]:
+    def _sparse_step(self, share, x: torch.Tensor, rate: float) -> tuple[float, torch.Tensor]:
         from . import sparse
 
         p = {name: value.detach().numpy() for name, value in self.parameters.items()}
         factor, n_features = np.float32(2 / len(x)), self.config.d_sae
         centred, target = (x - self.dictionary.decoder_bias).numpy(), x.contiguous().numpy()
-        start, feature, value = self._select(torch.from_numpy(centred))
+        start, feature, value = self._select(share, torch.from_numpy(centred))
         error, slope = np.empty_like(target), np.empty_like(value)
-        sparse.shared(
+        share(
             sparse.decode, len(x), start, feature, value, p["decoder"], p["decoder_bias"], target, factor,
             error, slope,
         )  # fmt: skip
         to_bias = np.bincount(feature, slope, n_features).astype(np.float32)
         # The decoder bias is added at the end, and subtracted from what the encoder reads.
-        to_centre = factor * error.sum(0) - to_bias @ p["encoder"]
+        to_centre = factor * error.sum(0) - (torch.from_numpy(to_bias) @ self.dictionary.encoder).numpy()
 
         where, extra = np.full(n_features, -1, np.int32), np.zeros((2, 0, x.shape[1]), np.float32)
         dead = self.dead.nonzero().flatten()
         if self.config.aux_coefficient and len(dead):
-            gradients = self._auxiliary_gradients(x, torch.from_numpy(error), dead)
+            with share.lent_to_torch():
+                gradients = self._auxiliary_gradients(x, torch.from_numpy(error), dead)
             extra, where[dead.numpy()] = gradients[:2], np.arange(len(dead))
             to_bias[dead.numpy()] += gradients[2]
             to_centre += gradients[3]
 
-        sparse.shared(
+        share(
             sparse.update, n_features,
             sparse.by_feature(start, feature, n_features), value, slope, error, centred, factor,
             (where, *extra), p["encoder"], p["decoder"],
@@ -239,35 +247,42 @@ class Learner:
         )  # fmt: skip
         self._adam("encoder_bias", torch.from_numpy(to_bias), rate)
         self._adam("decoder_bias", torch.from_numpy(to_centre), rate)
-        return float(np.vdot(error, error)), torch.from_numpy(feature[value > 0]).long()
+        return float(torch.from_numpy(error).square().sum()), torch.from_numpy(feature[value > 0]).long()
 
-    def _select(self, centred: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _select(self, share, centred: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The (row, feature) pairs that are kept: ``start`` [row + 1], ``feature``, ``value`` [pair]."""
         from . import sparse
 
-        d, n_rows, n_features, k = self.dictionary, len(centred), self.config.d_sae, self.config.k
+        n_rows, n_features, k = len(centred), self.config.d_sae, self.config.k
         kind = torch.bfloat16 if self.config.autocast else torch.float32
-        encoder = d.encoder.detach().to(kind).T
+        encoder, bias = self.dictionary.encoder.detach().to(kind).T, self.dictionary.encoder_bias.detach()
         whole = self.config.architecture == "batchtopk"  # it compares the numbers of all rows
-        n_slice = n_rows if whole else max(1, sparse.SLICE_BYTES // (4 * n_features))
-        buffer = torch.empty(min(n_slice, n_rows), n_features)
-        feature, value = np.zeros((n_rows, k), np.int64), np.zeros((n_rows, k), np.float32)
-        for first in range(0, n_rows, n_slice):
-            rows = slice(first, min(first + n_slice, n_rows))
-            pre = buffer[: rows.stop - first]
-            if self.config.autocast:
-                pre = (centred[rows].to(kind) @ encoder).float().add_(d.encoder_bias)
+        all_of_them = torch.empty(n_rows, n_features) if whole else None
+        of_thread = threading.local()
+        feature, value = np.zeros((n_rows, k), np.int32), np.zeros((n_rows, k), np.float32)
+
+        def select(first: int, last: int) -> None:
+            if whole:
+                pre = all_of_them[first:last]
             else:
-                torch.addmm(d.encoder_bias, centred[rows], encoder, out=pre)
+                if not hasattr(of_thread, "buffer"):
+                    of_thread.buffer = torch.empty(min(sparse.SLICE_ROWS, n_rows), n_features)
+                pre = of_thread.buffer[: last - first]
+            if self.config.autocast:
+                pre.copy_(centred[first:last].to(kind) @ encoder).add_(bias)
+            else:
+                torch.addmm(bias, centred[first:last], encoder, out=pre)
             if not whole:
-                sparse.top_k(pre.numpy(), k, feature[rows], value[rows])
+                sparse.top_k(pre.numpy(), k, feature[first:last], value[first:last])
+
+        share(select, n_rows, size=sparse.SLICE_ROWS)
         if not whole:
             start = np.arange(0, n_rows * k + 1, k)
-            return start, feature.ravel().astype(np.int32), np.maximum(value, 0).ravel()
-        feature, value = feature.reshape(1, -1), value.reshape(1, -1)
-        sparse.top_k(pre.numpy().reshape(1, -1), n_rows * k, feature, value)
-        order = feature[0].argsort()
-        row, feature = np.divmod(feature[0, order], n_features)
+            return start, feature.ravel(), np.maximum(value, 0).ravel()
+        chosen, value = np.zeros((1, n_rows * k), np.int64), value.reshape(1, -1)
+        sparse.top_k(all_of_them.numpy().reshape(1, -1), n_rows * k, chosen, value)
+        order = chosen[0].argsort()
+        row, feature = np.divmod(chosen[0, order], n_features)
         start = np.searchsorted(row, np.arange(n_rows + 1))
         value = np.maximum(value[0, order], 0)
         self._track_threshold(value)

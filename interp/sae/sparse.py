@@ -8,7 +8,7 @@ in a row.  Here only the first is dense:
 ===========================================  ================  ==========================================
 step                                         multiplications   how
 ===========================================  ================  ==========================================
-pre-activations                              B d F             BLAS, in slices of rows
+pre-activations                              B d F             BLAS, in slices of rows, one to a thread
 the k largest of a row                       0, B F compares   :func:`top_k`
 reconstruction, gradient of the activations  2 B k d           :func:`decode`, row by row
 gradients of decoder and encoder; Adam       2 B k d + O(d F)  :func:`update`, feature by feature
@@ -24,10 +24,12 @@ The kernels are compiled by numba on first use, which takes seconds, and kept on
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numba
 import numpy as np
@@ -38,22 +40,58 @@ _compiled = numba.njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
 )
 
-SLICE_BYTES = 32 * 2**20  # of pre-activations held at a time: enough rows for BLAS, little memory
+SLICE_ROWS = 512  # of pre-activations held by a thread: enough for BLAS, little memory
 
 
-def shared(kernel: Callable, n: int, *arguments) -> None:
-    """Run ``kernel(first, last, *arguments)`` over ranges that make up ``n``, in as many threads as torch.
+@functools.cache
+def _workers(number: int) -> ThreadPoolExecutor:
+    """Threads that are kept: a new one has to set up its memory before its first product."""
+    return ThreadPoolExecutor(number, "crew")
 
-    The kernels release Python's lock. More ranges than threads, since some hold more work than others.
+
+os.register_at_fork(after_in_child=_workers.cache_clear)  # a fork has none of its parent's threads
+
+
+class Crew:
+    """As many threads as torch has; ``with Crew() as share`` they share out the rows or features of a step.
+
+    Meanwhile torch has one, so that no more threads run than it had before: those that it works with itself
+    go on turning for milliseconds after every operation, in case of another, and would keep the kernels' from
+    the cores: with two threads on two cores, a step of 256 -> 2,048 took longer than with one.
     """
-    threads = torch.get_num_threads()
-    if threads == 1:
-        kernel(0, n, *arguments)
-        return
-    edges = [n * i // (4 * threads) for i in range(4 * threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(kernel, *ends, *arguments) for ends in itertools.pairwise(edges)]:
+
+    def __enter__(self) -> Crew:
+        self.threads = torch.get_num_threads()
+        self._pool = _workers(self.threads) if self.threads > 1 else None
+        torch.set_num_threads(1)
+        return self
+
+    def __exit__(self, *_) -> None:
+        torch.set_num_threads(self.threads)
+
+    def __call__(self, kernel: Callable, n: int, *arguments, size: int | None = None) -> None:
+        """Run ``kernel(first, last, *arguments)`` over ranges of ``size`` that make up ``n``.
+
+        The kernels release Python's lock. By default there are more ranges than threads, since some hold more
+        work than others.
+        """
+        size = size or max(1, -(-n // (4 * self.threads)))
+        ranges = [(first, min(first + size, n)) for first in range(0, n, size)]
+        if not self._pool:
+            for ends in ranges:
+                kernel(*ends, *arguments)
+            return
+        for done in [self._pool.submit(kernel, *ends, *arguments) for ends in ranges]:
             done.result()
+
+    @contextmanager
+    def lent_to_torch(self) -> Iterator[None]:
+        """For an operation of torch's own in between: it has all its threads."""
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(1)
 
 
 # --- which features are active ---
@@ -67,7 +105,7 @@ def top_k(pre: np.ndarray, k: int, feature: np.ndarray, value: np.ndarray) -> No
     finds the maxima; then only the groups above the bound, about k of them, are looked into.
     """
     groups = -(-pre.shape[1] // max(1, min(32, pre.shape[1] // (8 * k))))
-    shared(_top_k, len(pre), pre, k, groups, feature, value)
+    _top_k(pre, k, groups, feature, value)
 
 
 @_compiled
@@ -94,11 +132,11 @@ def _kth_largest(values, n, k):
 
 
 @_compiled
-def _top_k(first_row, last_row, pre, k, groups, feature, value):
+def _top_k(pre, k, groups, feature, value):
     n_columns = pre.shape[1]
     columns = np.empty(n_columns, np.int64)
     values, scratch = np.empty(n_columns, np.float32), np.empty(n_columns, np.float32)
-    for b in range(first_row, last_row):
+    for b in range(pre.shape[0]):
         row = pre[b]
         maxima = row[:groups].copy()  # of group i: columns i, i + groups, i + 2 groups, ...
         for first in range(groups, n_columns, groups):

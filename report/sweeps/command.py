@@ -91,7 +91,7 @@ def finish(planned: Sweep, outcome: Outcome) -> None:
     if outcome.left:
         say(f"{planned.spec.name}: {outcome.left} points are left by the budget; call again for them.")
     if outcome.failed:
-        say(f"{planned.spec.name}: {len(outcome.failed)} runs failed; the same call tries them again.")
+        say(f"{planned.spec.name}: of its runs, {len(outcome.failed)} failed; the same call tries again.")
     print(planned.project.relative(folder / "table.csv"))
 
 

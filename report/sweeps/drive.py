@@ -40,7 +40,7 @@ class Outcome:
 
     def told(self, sweep: Sweep, seconds: float) -> Outcome:
         """Say how the call went."""
-        say(f"{sweep.spec.name}: {self.ran} runs in {span(seconds)}, {len(self.failed)} failed.")
+        say(f"{sweep.spec.name}: ran {self.ran} in {span(seconds)}, {len(self.failed)} failed.")
         return self
 
 

@@ -76,7 +76,7 @@ def test_a_malformed_table_of_contents_or_configuration_is_named(tmp_path, name)
         ("OSError: [Errno 28] No space left on device", 2**40, OSError, "No space left on device"),
         ("cut off", 0, OSError, "No space left on device"),
         ("Segmentation fault", 2**40, ReportError, "Sphinx ended with status 2; see build/book.log"),
-        ("a.md:1: WARNING: b", 2**40, ReportError, "1 warnings; see build/book.log"),
+        ("a.md:1: WARNING: b", 2**40, ReportError, "warnings: 1; see build/book.log"),
     ],
 )
 def test_why_a_book_was_not_built(tmp_path, monkeypatch, text, free, error, sentence):
@@ -280,7 +280,7 @@ def test_a_warning_stops_the_build_and_leaves_the_old_book(book):
     index = project.root / "book" / "index.md"
     good, text = (project.html / "index.html").read_text(), index.read_text()
     index.write_text(f"{text}\n{{doc}}`nowhere`\n\n```{{sounds}} {PHASE}\nno-such\n```\n")
-    with pytest.raises(ReportError, match="The book was not built: 2 warnings"):
+    with pytest.raises(ReportError, match="The book was not built: warnings: 2"):
         build_book(project, collect(project, profile, states))
     index.write_text(text)
     assert "left no sound no-such" in (project.build / "book.log").read_text()
