@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 import threading
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -174,6 +174,7 @@ class Learner:
         self.squares = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.fired = torch.zeros(config.d_sae, dtype=torch.int64, device=device)  # vectors seen at that time
         self.seen = 0
+        self._buffers: dict[int, torch.Tensor] = {}
         self.batch_threshold = 0.0  # of BatchTopK: running mean of the least value that was selected
         # Of the sparsity term. A feature that is one of k equal ones explains d_in / k of the squared norm.
         self.weight = (len(mean) / config.k if config.sparsity is None else config.sparsity) / 100
@@ -186,18 +187,21 @@ class Learner:
 
         With ``refit``, a "standard" dictionary learns its decoder only, and without the sparsity term.
         """
+        self.refit = refit and self.config.architecture == "standard"
+        if not self.sparse:
+            return self._step(x, rate_factor, self._dense_step)
+        from .sparse import Crew
+
+        with Crew() as share:
+            return self._step(x, rate_factor, partial(self._sparse_step, share))
+
+    def _step(self, x: torch.Tensor, rate_factor: float, change: Callable) -> Step:
         self.steps += 1
         self.seen += len(x)
-        self.refit = refit and self.config.architecture == "standard"
-        rate = self.config.learning_rate * rate_factor
-        if self.sparse:
-            from .sparse import Crew
-        with Crew() if self.sparse else nullcontext() as share:
-            variance = float((x - x.mean(0)).square().sum())
-            if not variance > 0:
-                raise InterpError(f"All {len(x)} vectors of a batch are the same: mix rows across clips.")
-            how = self._dense_step if share is None else partial(self._sparse_step, share)
-            squared_error, fires = how(x, rate)
+        variance = float((x - x.mean(0)).square().sum())
+        if not variance > 0:
+            raise InterpError(f"All {len(x)} vectors of a batch are the same: mix rows across clips.")
+        squared_error, fires = change(x, self.config.learning_rate * rate_factor)
         if not math.isfinite(squared_error):
             raise InterpError(
                 f"Training diverged at step {self.steps} (rate {self.config.learning_rate:g}, seed "
@@ -217,65 +221,76 @@ class Learner:
         from . import sparse
 
         p = {name: value.detach().numpy() for name, value in self.parameters.items()}
-        factor, n_features = np.float32(2 / len(x)), self.config.d_sae
-        centred, target = (x - self.dictionary.decoder_bias).numpy(), x.contiguous().numpy()
-        start, feature, value = self._select(share, torch.from_numpy(centred))
-        error, slope = np.empty_like(target), np.empty_like(value)
-        share(
-            sparse.decode, len(x), start, feature, value, p["decoder"], p["decoder_bias"], target, factor,
-            error, slope,
-        )  # fmt: skip
+        factor, n_features, by_rows = np.float32(2 / len(x)), self.config.d_sae, sparse.SLICE_ROWS
+        centred, target = torch.empty_like(x), x.contiguous().numpy()
+        start, feature, value = self._select(share, x, centred)
+        slope, error = np.empty_like(value), torch.empty_like(x)
+        sums, squares = torch.empty(-(-len(x) // by_rows), x.shape[1]), np.empty(-(-len(x) // by_rows))
+
+        def reconstruct(first: int, last: int) -> None:
+            sparse.decode(
+                first, last, start, feature, value, p["decoder"], p["decoder_bias"], target, factor,
+                error.numpy(), slope,
+            )  # fmt: skip
+            torch.sum(error[first:last], 0, out=sums[first // by_rows])
+            squares[first // by_rows] = error[first:last].square().sum()
+
+        share(reconstruct, len(x), by_rows)
         to_bias = np.bincount(feature, slope, n_features).astype(np.float32)
-        # The decoder bias is added at the end, and subtracted from what the encoder reads.
-        to_centre = factor * error.sum(0) - (torch.from_numpy(to_bias) @ self.dictionary.encoder).numpy()
+        to_centre, with_dead = factor * sums.sum(0).numpy(), to_bias
 
         where, extra = np.full(n_features, -1, np.int32), np.zeros((2, 0, x.shape[1]), np.float32)
         dead = self.dead.nonzero().flatten()
         if self.config.aux_coefficient and len(dead):
             with share.lent_to_torch():
-                gradients = self._auxiliary_gradients(x, torch.from_numpy(error), dead)
+                gradients = self._auxiliary_gradients(x, error, dead)
             extra, where[dead.numpy()] = gradients[:2], np.arange(len(dead))
-            to_bias[dead.numpy()] += gradients[2]
+            with_dead = to_bias.copy()
+            with_dead[dead.numpy()] += gradients[2]
             to_centre += gradients[3]
 
+        by_features = -(-n_features // sparse.RANGES)
+        through_encoder = np.zeros((sparse.RANGES, x.shape[1]), np.float32)
         share(
-            sparse.update, n_features,
-            sparse.by_feature(start, feature, n_features), value, slope, error, centred, factor,
-            (where, *extra), p["encoder"], p["decoder"],
+            sparse.update, n_features, by_features,
+            sparse.by_feature(start, feature, n_features), value, slope, error.numpy(), centred.numpy(),
+            factor, (where, *extra), p["encoder"], p["decoder"],
             tuple(m[name].numpy() for name in ("encoder", "decoder") for m in (self.means, self.squares)),
             sparse.adam_constants(self.steps, rate, BETAS, EPSILON), np.float32(self.turning), True,
+            to_bias, through_encoder, by_features,
         )  # fmt: skip
-        self._adam("encoder_bias", torch.from_numpy(to_bias), rate)
+        # The decoder bias is added at the end, and subtracted from what the encoder reads.
+        to_centre -= through_encoder.sum(0)
+        self._adam("encoder_bias", torch.from_numpy(with_dead), rate)
         self._adam("decoder_bias", torch.from_numpy(to_centre), rate)
-        return float(torch.from_numpy(error).square().sum()), torch.from_numpy(feature[value > 0]).long()
+        return float(squares.sum()), torch.from_numpy(feature[value > 0]).long()
 
-    def _select(self, share, centred: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The (row, feature) pairs that are kept: ``start`` [row + 1], ``feature``, ``value`` [pair]."""
+    def _select(self, share, x: torch.Tensor, centred: torch.Tensor) -> tuple[np.ndarray, ...]:
+        """The (row, feature) pairs that are kept: ``start`` [row + 1], ``feature``, ``value`` [pair].
+
+        Writes the encoder's input, [row, d], to ``centred``.
+        """
         from . import sparse
 
-        n_rows, n_features, k = len(centred), self.config.d_sae, self.config.k
+        n_rows, n_features, k = len(x), self.config.d_sae, self.config.k
         kind = torch.bfloat16 if self.config.autocast else torch.float32
         encoder, bias = self.dictionary.encoder.detach().to(kind).T, self.dictionary.encoder_bias.detach()
+        centre = self.dictionary.decoder_bias.detach()
         whole = self.config.architecture == "batchtopk"  # it compares the numbers of all rows
         all_of_them = torch.empty(n_rows, n_features) if whole else None
-        of_thread = threading.local()
         feature, value = np.zeros((n_rows, k), np.int32), np.zeros((n_rows, k), np.float32)
 
         def select(first: int, last: int) -> None:
-            if whole:
-                pre = all_of_them[first:last]
-            else:
-                if not hasattr(of_thread, "buffer"):
-                    of_thread.buffer = torch.empty(min(sparse.SLICE_ROWS, n_rows), n_features)
-                pre = of_thread.buffer[: last - first]
+            into = all_of_them[first:last] if whole else self._buffer()[: last - first]
+            torch.sub(x[first:last], centre, out=centred[first:last])
             if self.config.autocast:
-                pre.copy_(centred[first:last].to(kind) @ encoder).add_(bias)
+                into.copy_(centred[first:last].to(kind) @ encoder).add_(bias)
             else:
-                torch.addmm(bias, centred[first:last], encoder, out=pre)
+                torch.addmm(bias, centred[first:last], encoder, out=into)
             if not whole:
-                sparse.top_k(pre.numpy(), k, feature[first:last], value[first:last])
+                sparse.top_k(into.numpy(), k, feature[first:last], value[first:last])
 
-        share(select, n_rows, size=sparse.SLICE_ROWS)
+        share(select, n_rows, sparse.SLICE_ROWS)
         if not whole:
             start = np.arange(0, n_rows * k + 1, k)
             return start, feature.ravel(), np.maximum(value, 0).ravel()
@@ -287,6 +302,15 @@ class Learner:
         value = np.maximum(value[0, order], 0)
         self._track_threshold(value)
         return start, feature.astype(np.int32), value
+
+    def _buffer(self) -> torch.Tensor:
+        """Of this thread, for the pre-activations of a slice; kept, since fresh memory costs time."""
+        from . import sparse
+
+        found = self._buffers.get(threading.get_ident())
+        if found is None:
+            found = self._buffers[threading.get_ident()] = torch.empty(sparse.SLICE_ROWS, self.config.d_sae)
+        return found
 
     def _dense_step(self, x: torch.Tensor, rate: float) -> tuple[float, torch.Tensor]:
         config, d = self.config, self.dictionary

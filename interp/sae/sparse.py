@@ -40,7 +40,8 @@ _compiled = numba.njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
 )
 
-SLICE_ROWS = 512  # of pre-activations held by a thread: enough for BLAS, little memory
+SLICE_ROWS = 512  # that a thread works on at a time: enough for BLAS, little memory
+RANGES = 32  # of features. Neither depends on the number of threads, hence no sum does
 
 
 @functools.cache
@@ -69,13 +70,11 @@ class Crew:
     def __exit__(self, *_) -> None:
         torch.set_num_threads(self.threads)
 
-    def __call__(self, kernel: Callable, n: int, *arguments, size: int | None = None) -> None:
+    def __call__(self, kernel: Callable, n: int, size: int, *arguments) -> None:
         """Run ``kernel(first, last, *arguments)`` over ranges of ``size`` that make up ``n``.
 
-        The kernels release Python's lock. By default there are more ranges than threads, since some hold more
-        work than others.
+        The kernels release Python's lock. More ranges than threads serve best, since some hold more work.
         """
-        size = size or max(1, -(-n // (4 * self.threads)))
         ranges = [(first, min(first + size, n)) for first in range(0, n, size)]
         if not self._pool:
             for ends in ranges:
@@ -246,7 +245,7 @@ def _adam(weight, gradient, mean, square, beta1, beta2, rate, root, epsilon):
 @_compiled
 def update(
     first_feature, last_feature, pairs, value, slope, error, centred, factor, extra, encoder, decoder,
-    moments, adam, turning, unit_norm,
+    moments, adam, turning, unit_norm, to_bias, through_encoder, size,
 ):  # fmt: skip
     """Gradients of encoder and decoder rows, straight into Adam.
 
@@ -261,6 +260,8 @@ def update(
     adam : beta1, beta2, rate, root, epsilon, see :func:`adam_constants`.
     turning : the decoder's rate, in units of the encoder's.
     unit_norm : keep decoder rows at norm 1, and their gradients at right angles to them.
+    to_bias : [feature], gradient of the encoder bias.
+    through_encoder : [range of ``size`` features, d], written: the sum of to_bias times the encoder's rows.
     """
     first, pair, row = pairs
     where, extra_encoder, extra_decoder = extra
@@ -268,6 +269,7 @@ def update(
     beta1, beta2, rate, root, epsilon = adam
     for j in range(first_feature, last_feature):
         d = encoder.shape[1]
+        _add_row(through_encoder[first_feature // size], to_bias[j], encoder[j])
         to_encoder, to_decoder = np.zeros(d, np.float32), np.zeros(d, np.float32)
         p, end = first[j], first[j + 1]
         while p + 2 <= end:
