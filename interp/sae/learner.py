@@ -222,9 +222,9 @@ class Learner:
 
         p = {name: value.detach().numpy() for name, value in self.parameters.items()}
         factor, n_features, by_rows = np.float32(2 / len(x)), self.config.d_sae, sparse.SLICE_ROWS
-        centred, target = torch.empty_like(x), x.contiguous().numpy()
+        centred, target = torch.empty(x.shape), x.contiguous().numpy()
         start, feature, value = self._select(share, x, centred)
-        slope, error = np.empty_like(value), torch.empty_like(x)
+        slope, error = np.empty_like(value), torch.empty(x.shape)
         sums, squares = torch.empty(-(-len(x) // by_rows), x.shape[1]), np.empty(-(-len(x) // by_rows))
 
         def reconstruct(first: int, last: int) -> None:
