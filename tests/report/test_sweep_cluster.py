@@ -61,6 +61,7 @@ def running(folder: Path, *workers: tuple[list[str], dict[str, str]]):
     import distributed
 
     file, environment = folder / "scheduler.json", os.environ | {"PYTHONPATH": str(ROOT)}
+    file.unlink(missing_ok=True)  # of a scheduler that has ended
     common = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard"]
     commands = [(["dask_scheduler", "--port", "0"], {})]
     commands += [(["dask_worker", "--nthreads", "1", *options], more) for options, more in workers]
@@ -73,7 +74,7 @@ def running(folder: Path, *workers: tuple[list[str], dict[str, str]]):
         for command, more in commands
     ]
     try:
-        while not file.is_file():
+        while not (file.is_file() and file.read_text().endswith("}")):  # it is there before it is written
             time.sleep(0.1)
         address = json.loads(file.read_text())["address"]
         with distributed.Client(address) as client:
